@@ -1,0 +1,37 @@
+"""Attention Distillation (Zhou et al., CVPR 2025, arXiv 2502.20235) as a small toolkit.
+
+Names are imported when first used, so that `import attnd_nb` costs nothing and torch and
+diffusers are loaded only by what needs them.
+
+>>> import attnd_nb
+>>> "optimize" in dir(attnd_nb)
+True
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "models": ["load_pipeline", "ddim_scheduler", "frozen"],
+    "sampling": ["encode_prompt", "predict_noise", "draw_noise", "noise_to"],
+    "images": ["open_image", "encode", "decode", "to_pil", "fit_size"],
+    "attention": ["self_attention_layers", "select_layers", "record", "inject", "Features", "attention_map",
+                  "token_grid", "union"],
+    "losses": ["ad_loss", "content_loss"],
+    "synthesis": ["optimize", "guided_sample", "injected_sample", "match_statistics"],
+    "result": ["Result", "Step", "replay"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name):
+    if name in _MODULE_OF:
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,276 @@
+"""Read and change the self-attention of a UNet.
+
+Plain forward hooks on the submodules `to_q`, `to_k`, `to_v` and a pre-hook on `to_out[0]` see exactly the
+tensors that attention works with, whatever processor is set: a hook that looks, records; a hook that
+returns a tensor, injects. This was chosen over a `TorchFunctionMode` around
+`scaled_dot_product_attention`, which also works, because it needs no processor to end in that function
+(sliced and memory-efficient processors do not), and because it is the few lines that a reader would
+write himself. Its price: layers whose projections are fused or followed by a norm are refused.
+
+Names: query, key, value are the q, k, v of the formulas; each is (batch, heads, tokens, head_dim).
+"""
+
+import contextlib
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+STAGES = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What one self-attention layer computed; every tensor is (batch, heads, tokens, head_dim)."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    output: torch.Tensor  # softmax(q kᵀ / √d) v, before the output projection
+
+    def __getitem__(self, rows):
+        """The same features of some rows of the batch: `features[:1]`."""
+        return Features(self.query[rows], self.key[rows], self.value[rows], self.output[rows])
+
+
+class KeyValue(NamedTuple):
+    """Keys and values of one or several references side by side: (1, heads, all tokens, head_dim)."""
+
+    key: torch.Tensor
+    value: torch.Tensor
+
+
+def self_attention_layers(model):
+    """Self-attention modules by name, in the order in which they run (down, mid, up).
+
+    `model`: a pipeline or its UNet. `named_modules` and `attn_processors` list the mid block last, but
+    it runs before the up blocks: index 15 of SD 1.5's sixteen is `up_blocks.3.attentions.2`, and the
+    mid block is index 6.
+    """
+    model = getattr(model, "unet", model)
+    found = {name: module for name, module in model.named_modules()
+             if all(hasattr(module, part) for part in ("to_q", "to_k", "to_v"))
+             and not getattr(module, "is_cross_attention", False)}
+    if not found:
+        raise ValueError(f"no self-attention layer in {type(model).__name__}; a diffusers UNet was expected")
+    # A stable sort: within a block, the order of definition is the order of execution.
+    return dict(sorted(found.items(), key=lambda item: STAGES.get(item[0].split(".")[0], 1)))
+
+
+def select_layers(model, layers="last6"):
+    """Some self-attention layers by name, in execution order.
+
+    `layers`: "all", "last6" (the paper's choice) or any other "lastN", one name or index, or a list of
+    names or of indices in execution order (negative ones count from the end). Raises ValueError if one does
+    not exist or cannot be read.
+    """
+    known = self_attention_layers(model)
+    names = list(known)
+    if isinstance(layers, str) and layers == "all":
+        chosen = names
+    elif isinstance(layers, str) and layers.startswith("last") and layers[4:].isdigit():
+        count = int(layers[4:])
+        if not 1 <= count <= len(names):
+            raise ValueError(f"layers={layers!r}: the model has {len(names)} self-attention layers")
+        chosen = names[-count:]
+    else:
+        wanted = [layers] if isinstance(layers, (str, int)) else list(layers)
+        chosen = [_one_name(names, layer) for layer in wanted]
+    if not chosen:
+        raise ValueError("layers is empty; name at least one layer")
+    for name in chosen:
+        _check_readable(name, known[name])
+    return {name: known[name] for name in names if name in set(chosen)}
+
+
+def _one_name(names, layer):
+    if isinstance(layer, int) and not isinstance(layer, bool):
+        if -len(names) <= layer < len(names):
+            return names[layer]
+        raise ValueError(f"layer {layer} does not exist; indices run from 0 to {len(names) - 1} in execution order")
+    if layer in names:
+        return layer
+    raise ValueError(f"layer {layer!r} does not exist; use an index, 'lastN', 'all', or one of {', '.join(names)}")
+
+
+def _check_readable(name, module):
+    """Raise if the hooks would not see what attention uses."""
+    why = None
+    if getattr(module, "fused_projections", False):
+        why = "its projections are fused; call pipe.unfuse_qkv_projections() first"
+    elif getattr(module, "norm_q", None) is not None or getattr(module, "norm_k", None) is not None:
+        why = "it normalises queries or keys after projecting them (norm_q, norm_k), unseen by the hooks"
+    elif module.to_k is None or module.to_v is None or getattr(module, "to_out", None) is None:
+        why = "it lacks to_k, to_v or to_out"
+    elif getattr(module, "inner_kv_dim", module.inner_dim) != module.inner_dim:
+        why = f"keys are {module.inner_kv_dim} wide and queries {module.inner_dim} (grouped-query attention)"
+    elif not math.isclose(module.scale, (module.inner_dim // module.heads) ** -0.5):
+        why = f"it scales its logits by {module.scale} and not by 1/√d"
+    if why:
+        raise ValueError(f"layer {name!r} cannot be read: {why}")
+
+
+class _Stop(Exception):
+    """Ends a forward pass once every wanted layer has been seen."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+
+@contextlib.contextmanager
+def record(model, layers="all", stop=False):
+    """Record what self-attention layers compute, by name; gradients stay attached.
+
+        with record(pipe, "last6") as features:
+            predict_noise(pipe, latents, timestep, condition)
+        features["up_blocks.3.attentions.2.transformer_blocks.0.attn1"].query.shape
+
+    A second forward pass overwrites the first. With `stop` the forward pass ends, and the block is left,
+    as soon as all layers were seen: what follows the call inside the block is then not run.
+    Raises RuntimeError at the end of the block if a layer recorded nothing. The hooks are gone
+    afterwards, whatever happened inside.
+    """
+    chosen, features, parts, handles = select_layers(model, layers), {}, {}, []
+
+    def keep(name, part):
+        def hook(module, args, output):
+            parts[name, part] = output
+        return hook
+
+    def finish(name, heads):
+        def hook(module, args):
+            tensors = [parts.pop((name, part)) for part in ("to_q", "to_k", "to_v")]
+            features[name] = Features(*[_split_heads(x, heads) for x in (*tensors, args[0])])
+            if stop and len(features) == len(chosen):
+                raise _Stop(features)
+        return hook
+
+    try:
+        for name, module in chosen.items():
+            for part in ("to_q", "to_k", "to_v"):
+                handles.append(getattr(module, part).register_forward_hook(keep(name, part)))
+            handles.append(module.to_out[0].register_forward_pre_hook(finish(name, module.heads)))
+        yield features
+    except _Stop as signal:
+        if signal.owner is not features:  # another record(stop=True) around this one
+            raise
+    finally:
+        for handle in handles:
+            handle.remove()
+    missing = [name for name in chosen if name not in features]
+    if missing:
+        raise RuntimeError(f"nothing was recorded by {', '.join(missing)}: was the model run inside the block, "
+                           "and is it the same, uncompiled model?")
+
+
+def _split_heads(x, heads):
+    """(batch, tokens, heads · head_dim) to (batch, heads, tokens, head_dim), a view."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _join_heads(x):
+    """(batch, heads, tokens, head_dim) to (batch, tokens, heads · head_dim)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def union(references):
+    """Keys and values of all references side by side, one entry per layer.
+
+    `references`: a recorded dict, or a list of them (pictures of different sizes are recorded one by one).
+    Every row of every batch is one reference; tokens are concatenated, so that one softmax
+    runs over the union. Returns {layer: KeyValue}, each (1, heads, all tokens, head_dim).
+    """
+    records = list(references) if isinstance(references, (list, tuple)) else [references]
+    if not records:
+        raise ValueError("no reference was given")
+    for other in records[1:]:
+        if other.keys() != records[0].keys():
+            raise ValueError("the references were recorded on different layers: "
+                             f"{sorted(other.keys() ^ records[0].keys())}")
+    return {name: KeyValue(_tokens_side_by_side([r[name].key for r in records]),
+                           _tokens_side_by_side([r[name].value for r in records])) for name in records[0]}
+
+
+def _tokens_side_by_side(tensors):
+    rows = [row for tensor in tensors for row in tensor.split(1)]  # each (1, heads, tokens, head_dim)
+    shapes = {(row.shape[1], row.shape[3]) for row in rows}
+    if len(shapes) != 1:
+        raise ValueError(f"references differ in (heads, head_dim): {sorted(shapes)}; are they of one model?")
+    return rows[0] if len(rows) == 1 else torch.cat(rows, dim=2)
+
+
+@contextlib.contextmanager
+def inject(model, references):
+    """KV injection: inside the block, layers attend to the references' keys and values with their own queries.
+
+        with record(pipe, "last6") as reference:
+            predict_noise(pipe, noised_style, timestep, condition)
+        with inject(pipe, reference):
+            noise = predict_noise(pipe, latents, timestep, condition)
+
+    `references`: as in `union`; the layers are those that were recorded. Raises ValueError if a layer is not
+    the model's or has another width. The hooks are gone afterwards, whatever happened inside.
+    """
+    merged = union(references)
+    chosen, handles = select_layers(model, list(merged)), []
+
+    def replace(tensor):
+        joined = _join_heads(tensor)  # (1, all tokens, heads · head_dim)
+
+        def hook(module, args, output):
+            return joined.to(output.dtype).expand(len(output), -1, -1)
+        return hook
+
+    for name, module in chosen.items():
+        width = merged[name].key.shape[1] * merged[name].key.shape[3]
+        if width != module.inner_dim:
+            raise ValueError(f"layer {name!r} is {module.inner_dim} wide and the reference {width}; "
+                             "record the reference with the same model")
+    try:
+        for name, module in chosen.items():
+            handles.append(module.to_k.register_forward_hook(replace(merged[name].key)))
+            handles.append(module.to_v.register_forward_hook(replace(merged[name].value)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def attention_map(features, queries=None, reference=None):
+    """softmax(q kᵀ / √d) of one layer, for chosen query tokens: (batch, heads, queries, key tokens).
+
+    `features`: one layer's `Features`. `queries`: token indices (row · width + column), all by default;
+    a whole map has tokens² entries, so choose. `reference`: another layer record whose keys are looked
+    at instead (cross-image attention); its rows side by side.
+
+    >>> x = torch.zeros(1, 1, 4, 2)
+    >>> attention_map(Features(x, x, x, x), queries=[0])[0, 0]
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+    query, key = features.query, features.key
+    if queries is not None:
+        queries = [queries] if isinstance(queries, int) else list(queries)
+        tokens = query.shape[2]
+        outside = [q for q in queries if not 0 <= q < tokens]
+        if outside:
+            raise ValueError(f"query tokens {outside} do not exist; this layer has {tokens}")
+        query = query[:, :, queries]
+    if reference is not None:
+        key = _tokens_side_by_side([reference.key]).expand(len(query), -1, -1, -1)
+    logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    return logits.softmax(dim=-1)
+
+
+def token_grid(tokens, latents):
+    """(rows, columns) of a layer's tokens, from the latents' shape (…, h, w); each level halves, rounding up.
+
+    >>> token_grid(96, torch.zeros(1, 4, 16, 24))
+    (8, 12)
+    """
+    rows, columns = latents.shape[-2:]
+    while rows * columns > tokens and rows * columns > 1:
+        rows, columns = math.ceil(rows / 2), math.ceil(columns / 2)
+    if rows * columns != tokens:
+        raise ValueError(f"{tokens} tokens do not come from latents of {tuple(latents.shape[-2:])}")
+    return rows, columns

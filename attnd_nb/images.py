@@ -1,0 +1,239 @@
+"""Pictures in, latents out, and back. The only module that knows about the VAE's scaling.
+
+A picture may be a path, a PIL image, an array or a tensor; `open_image` turns each into an 8-bit
+RGB PIL image, and everything else works on those. Sizes are (height, width) in pixels.
+"""
+
+import math
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # Pillow's own guard against decompression bombs
+MAX_ASPECT = 16
+
+
+def open_image(source, size=None):
+    """Any picture as an 8-bit RGB PIL image, upright, transparency over white.
+
+    `source`: a path (any file that Pillow reads, any mode, 16 bit too), a PIL image, an array
+    (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), or a tensor (c, h, w) or (1, c, h, w); floats in [0, 1],
+    or unsigned integers. `size`: (height, width) to resize to.
+    Raises FileNotFoundError (no such file) and ValueError or TypeError (broken file, no pixels, too
+    many, NaN, values out of range), each naming what was seen.
+
+    >>> open_image(np.zeros((2, 3))).size  # Pillow counts width first
+    (3, 2)
+    >>> open_image(np.full((4, 4, 3), np.nan))
+    Traceback (most recent call last):
+    ...
+    ValueError: the image array contains NaN or infinite values (48 of 48); ...
+    """
+    if isinstance(source, Image.Image):
+        image = _from_pil(source)
+    elif isinstance(source, (str, os.PathLike)):
+        image = _from_file(source)
+    elif isinstance(source, torch.Tensor):
+        image = _from_array(_channels_last(source))
+    elif isinstance(source, np.ndarray):
+        image = _from_array(source)
+    else:
+        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor, not {type(source).__name__}")
+    if size is not None:
+        height, width = check_size(size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    return image
+
+
+def _from_file(path):
+    name = os.fspath(path)
+    if str(name).startswith(("http://", "https://")):
+        raise ValueError(f"{name!r} is an address; download the picture and pass its file name")
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"no picture at {name!r} (looked in {Path.cwd()})")
+    if path.is_dir():
+        raise ValueError(f"{name!r} is a folder; pass one picture in it, or a list of pictures")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _from_pil(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name!r} is too large: {error}. The limit is {MAX_PIXELS:,} pixels; "
+                         "make it smaller first") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name!r} is not a picture that Pillow {Image.__version__} can read") from error
+    except (OSError, SyntaxError, EOFError) as error:  # Pillow's decoders raise all of these on broken data
+        raise ValueError(f"{name!r} is broken and cannot be read to its end: {error}") from error
+
+
+def _from_pil(image):
+    check_pixels(image.height, image.width)
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # 16 bit, 32 bit, float: Pillow would clip, not scale
+        return _from_array(_deep_to_float(np.asarray(image), image.mode))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    # A copy, so that the caller's image and ours never share pixels (convert returns itself for RGB).
+    return image.convert("RGB").copy()
+
+
+def _deep_to_float(array, mode):
+    if mode == "F":
+        return array
+    if array.size and (array.min() < 0 or array.max() > 65535):
+        raise ValueError(f"a picture of mode {mode!r} has values {array.min()} to {array.max()}; "
+                         "0 to 65535 were expected. Scale it to [0, 1] and pass it as an array")
+    return array.astype(np.float32) / 65535
+
+
+def _channels_last(tensor):
+    """(c, h, w) or (1, c, h, w) tensor to an (h, w, c) array."""
+    if tensor.ndim == 4 and len(tensor) == 1:
+        tensor = tensor[0]
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise ValueError(f"an image tensor must be (c, h, w) or (1, c, h, w) with 1, 3 or 4 channels, not "
+                         f"{tuple(tensor.shape)}; several pictures go in a list")
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).permute(1, 2, 0).numpy()
+
+
+def _from_array(array):
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ValueError(f"an image array must be (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), not {array.shape}")
+    check_pixels(*array.shape[:2])
+    if array.dtype == np.uint16:
+        array = array.astype(np.float32) / 65535
+    elif array.dtype == bool:
+        array = array.astype(np.float32)
+    if array.dtype != np.uint8:
+        array = np.round(_check_unit(array) * 255).astype(np.uint8)
+    return _from_pil(Image.fromarray(array))
+
+
+def _check_unit(array):
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"an image array of {array.dtype} is ambiguous; use floats in [0, 1], uint8 or uint16")
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise ValueError(f"the image array contains NaN or infinite values ({bad} of {array.size}); "
+                         "look at where it comes from, or use np.nan_to_num")
+    low, high = float(array.min()), float(array.max())
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise ValueError(f"a float image must lie in [0, 1], and this one spans {low:.3g} to {high:.3g}; "
+                         "from [-1, 1] use (x + 1) / 2, from 0..255 use x / 255")
+    return array.clip(0, 1)
+
+
+def check_pixels(height, width):
+    """Raise ValueError for an image of no pixels or of more than `MAX_PIXELS`."""
+    if height * width == 0:
+        raise ValueError(f"the image has no pixels: {height} x {width}")
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"the image is too large: {height} x {width} = {height * width:,} pixels; the limit is "
+                         f"{MAX_PIXELS:,}; make it smaller first")
+
+
+def check_size(size):
+    """(height, width) as two positive integers, or ValueError."""
+    try:
+        height, width = size
+    except (TypeError, ValueError):
+        raise ValueError(f"size must be (height, width) in pixels, not {size!r}") from None
+    if not all(isinstance(side, (int, np.integer)) and side > 0 for side in (height, width)):
+        raise ValueError(f"size must be two positive whole numbers (height, width), not {size!r}")
+    check_pixels(height, width)
+    return int(height), int(width)
+
+
+def native_resolution(pipe):
+    """Side in pixels of the square that the model was trained on (512 for SD 1.5)."""
+    sample = pipe.unet.config.sample_size
+    return (sample if isinstance(sample, int) else max(sample)) * pipe.vae_scale_factor
+
+
+def nearest_size(pipe, size):
+    """The nearest (height, width) that the model takes: multiples of the VAE's factor (8), and not zero."""
+    factor = pipe.vae_scale_factor
+    return tuple(max(factor, factor * math.floor(side / factor + 0.5)) for side in check_size(size))
+
+
+def fit_size(pipe, size, resolution=None):
+    """The size at which a picture of `size` is worked on: its own aspect, the area of the model's square.
+
+    `resolution`: side of that square in pixels; by default the model's own. A picture already within
+    a quarter of that area, with sides that the model takes, is left alone.
+    """
+    height, width = check_size(size)
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise ValueError(f"a picture of {height} x {width} pixels is more than {MAX_ASPECT} times as long as wide; "
+                         "crop it first")
+    resolution = native_resolution(pipe) if resolution is None else resolution
+    if not isinstance(resolution, (int, np.integer)) or resolution < pipe.vae_scale_factor:
+        raise ValueError(f"resolution must be a whole number of pixels, at least {pipe.vae_scale_factor}, "
+                         f"not {resolution!r}")
+    ratio = height * width / resolution**2
+    if 0.8 <= ratio <= 1.25 and nearest_size(pipe, size) == (height, width):
+        return height, width
+    scale = ratio**-0.5
+    return nearest_size(pipe, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+@torch.no_grad()
+def encode(pipe, image, size=None):
+    """Pictures to latents: (n, channels, height / f, width / f), float32, scaled as the UNet expects.
+
+    `image`: one picture or a list of pictures of one size, as `open_image` takes them, or a tensor
+    (n, 3, h, w). Sides are brought to the nearest multiple of the VAE's factor f, or to `size`.
+    The posterior's mode is taken, so encoding draws no noise.
+    """
+    if isinstance(image, torch.Tensor) and image.ndim == 4:
+        image = list(image)
+    images = [open_image(one) for one in (image if isinstance(image, (list, tuple)) else [image])]
+    sizes = {(one.height, one.width) for one in images}
+    if len(sizes) != 1:
+        raise ValueError(f"pictures encoded together must have one size, not {sorted(sizes)}; give `size`, "
+                         "or encode them one by one" if sizes else "no picture to encode")
+    size = nearest_size(pipe, size or sizes.pop())
+    images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
+    pixels = torch.from_numpy(np.stack([np.array(one) for one in images])).permute(0, 3, 1, 2)  # (n, 3, h, w)
+    pixels = (pixels.float() / 127.5 - 1).to(pipe.vae.device, pipe.vae.dtype)
+    encoded = pipe.vae.encode(pixels)
+    # AutoencoderKL gives a distribution; AutoencoderTiny and AutoencoderDC give the latents themselves.
+    latents = (encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded[0]).float()
+    scale, shift = _scaling(pipe)
+    return (latents - shift) * scale
+
+
+@torch.no_grad()
+def decode(pipe, latents):
+    """Latents (n, channels, h, w) to pictures: a float32 tensor (n, 3, f h, f w) in [0, 1]. See `to_pil`."""
+    scale, shift = _scaling(pipe)
+    latents = (latents.detach().to(pipe.vae.device) / scale + shift).to(pipe.vae.dtype)
+    # One at a time: a decoder's memory is the largest of all, and batches make it no faster.
+    pixels = torch.cat([pipe.vae.decode(one[None], return_dict=False)[0] for one in latents])
+    return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+
+def _scaling(pipe):
+    config = pipe.vae.config
+    return getattr(config, "scaling_factor", None) or 1.0, getattr(config, "shift_factor", None) or 0.0
+
+
+def to_pil(images):
+    """A tensor (n, 3, h, w) in [0, 1] to a list of PIL images.
+
+    >>> to_pil(torch.ones(2, 3, 4, 5))[1].getpixel((0, 0))
+    (255, 255, 255)
+    """
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images must be (n, 3, h, w), not {tuple(images.shape)}")
+    return [open_image(one) for one in images]

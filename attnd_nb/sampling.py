@@ -1,0 +1,132 @@
+"""Call a Stable Diffusion pipeline's parts: prompt, UNet, noise, DDIM.
+
+No size, channel count, token count or scaling is assumed; the model's own configuration is read.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from .models import ddim_scheduler
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Prompts as the UNet takes them: (n, tokens, width), and SDXL's pooled (n, width) or None."""
+
+    encoder_hidden_states: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+    def __len__(self):
+        return len(self.encoder_hidden_states)
+
+
+@torch.no_grad()
+def encode_prompt(pipe, prompt="", negative_prompt=None, num_images=1, guidance=False):
+    """Text to `Condition`, through the pipeline's own encoder (one for SD, two for SDXL).
+
+    `prompt`: a string or a list; each is repeated `num_images` times. With `guidance` a second
+    condition, of the negative (or empty) prompt, is returned: `(condition, negative)`.
+    """
+    answer = pipe.encode_prompt(
+        prompt=prompt, device=pipe.unet.device, num_images_per_prompt=num_images,
+        do_classifier_free_guidance=guidance, negative_prompt=negative_prompt)
+    if len(answer) == 2:  # SD: embeddings, negative embeddings
+        positive, negative = Condition(answer[0]), Condition(answer[1])
+    else:  # SDXL: both, then both pooled
+        positive, negative = Condition(answer[0], answer[2]), Condition(answer[1], answer[3])
+    return (positive, negative) if guidance else positive
+
+
+def predict_noise(pipe, latents, timestep, condition):
+    """The UNet's output ε_θ(z_t, t, y), float32 and shaped like `latents` (batch, channels, h, w).
+
+    `condition` has one row for all latents or one for each. The latents keep their precision
+    outside; the UNet sees them in its own.
+    """
+    batch, (height, width) = len(latents), latents.shape[-2:]
+    text, pooled = condition.encoder_hidden_states, condition.pooled
+    if len(condition) not in (1, batch):
+        raise ValueError(f"condition has {len(condition)} rows for {batch} latents; give one, or as many")
+    added = None
+    if pooled is not None:  # SDXL is also told the picture's original size, crop corner and target size
+        height, width = height * pipe.vae_scale_factor, width * pipe.vae_scale_factor
+        ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.dtype, device=text.device)
+        added = {"text_embeds": pooled.expand(batch, -1), "time_ids": ids.expand(batch, -1)}
+    noise = pipe.unet(latents.to(pipe.unet.dtype), timestep, encoder_hidden_states=text.expand(batch, -1, -1),
+                      added_cond_kwargs=added, return_dict=False)[0]
+    return noise.float()
+
+
+def draw_noise(pipe, batch, size, generator):
+    """Unit noise (batch, channels, h / f, w / f), float32, for `size` (h, w) in pixels, on the UNet's device.
+
+    It is drawn on the CPU, so a seed gives the same noise on every machine.
+    """
+    height, width = (side // pipe.vae_scale_factor for side in size)
+    shape = (batch, pipe.unet.config.in_channels, height, width)
+    return torch.randn(shape, generator=generator).to(pipe.unet.device)
+
+
+def noise_to(latents, alpha, generator):
+    """z_t = √ᾱ z_0 + √(1 − ᾱ) ε with a fresh ε from the CPU generator. `alpha` is ᾱ at the level wanted.
+
+    >>> z = torch.ones(1, 1, 2, 2)
+    >>> torch.equal(noise_to(z, torch.tensor(1.0), torch.Generator()), z)
+    True
+    """
+    return mix(latents, torch.randn(latents.shape, generator=generator).to(latents.device), alpha)
+
+
+def mix(latents, noise, alpha):
+    """√ᾱ z_0 + √(1 − ᾱ) ε."""
+    alpha = float(alpha)
+    return alpha**0.5 * latents + (1 - alpha) ** 0.5 * noise
+
+
+class Denoiser:
+    """DDIM sampling of some prompts, with classifier-free guidance if `guidance_scale` is above 1.
+
+    `timesteps` are the scheduler's, largest first, on the CPU; `rows` is how many latents it denoises:
+    one for each prompt and each of `num_images`.
+    """
+
+    def __init__(self, pipe, num_inference_steps, prompt="", negative_prompt=None, guidance_scale=1.0, num_images=1):
+        self.pipe, self.guidance_scale = pipe, guidance_scale
+        self.scheduler = ddim_scheduler(pipe)
+        self.scheduler.set_timesteps(num_inference_steps)
+        self.timesteps = self.scheduler.timesteps
+        self.stride = self.scheduler.config.num_train_timesteps // num_inference_steps
+        if isinstance(prompt, list) and isinstance(negative_prompt, str):
+            negative_prompt = [negative_prompt] * len(prompt)  # diffusers does not broadcast it
+        self.condition = encode_prompt(pipe, prompt, negative_prompt, num_images, guidance_scale > 1)
+        self.rows = len(self.condition if guidance_scale <= 1 else self.condition[0])
+
+    @torch.no_grad()
+    def step(self, latents, t):
+        """z_{t-1} from z_t: (rows, channels, h, w), float32. Equations (7) and (8) without their guidance term."""
+        if self.guidance_scale > 1:
+            positive, negative = self.condition
+            both = predict_noise(self.pipe, torch.cat([latents] * 2), t, join(negative, positive))
+            without, with_prompt = both.chunk(2)
+            noise = without + self.guidance_scale * (with_prompt - without)
+        else:
+            noise = predict_noise(self.pipe, latents, t, self.condition)
+        return self.scheduler.step(noise, t, latents, return_dict=False)[0]
+
+    def alpha(self, t):
+        """ᾱ_t, the share of the signal's variance in z_t."""
+        return self.scheduler.alphas_cumprod[t]
+
+    def previous(self, t):
+        """The timestep of z_{t-1}, which the UNet is told, and its ᾱ; the last one is t = 0."""
+        t_prev = t - self.stride
+        if t_prev < 0:
+            return torch.zeros_like(t), self.scheduler.final_alpha_cumprod
+        return t_prev, self.alpha(t_prev)
+
+
+def join(*conditions):
+    """Conditions one after the other, as one."""
+    pooled = None if conditions[0].pooled is None else torch.cat([c.pooled for c in conditions])
+    return Condition(torch.cat([c.encoder_hidden_states for c in conditions]), pooled)

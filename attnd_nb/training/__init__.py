@@ -1,0 +1,12 @@
+"""The recipe that made `data/mini`: one command a stage, the same on CPU and GPU, each resumable and time-boxed.
+
+    python -m attnd_nb.training data       --images 8000     # render the image world into shards
+    python -m attnd_nb.training vae        --minutes 40      # the autoencoder
+    python -m attnd_nb.training latents                      # every image through it, once
+    python -m attnd_nb.training unet       --minutes 120     # UNet and text encoder together
+    python -m attnd_nb.training export     --to data/mini    # a diffusers pipeline folder
+    python -m attnd_nb.training recogniser --minutes 10      # names things, materials and styles
+    python -m attnd_nb.training evaluate                     # the figures of the model card
+
+Everything lands under `runs/mini` (`--run` names another folder), with a log, checkpoints and sheets of samples to look at.
+"""

@@ -1,0 +1,162 @@
+"""The figures of the model card, measured on pictures that the model never saw.
+
+Real photographs and paintings are the caller's (`--photos`: content_*, style_* and texture_* files); none are shipped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import torch
+from PIL import Image
+
+from attnd_nb import decode, encode, guided_sample, injected_sample, load_pipeline, open_image, optimize
+from attnd_nb.metrics import edge_correlation, patch_distance, psnr
+from attnd_nb.plots import contact_sheet
+from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_scene
+
+from . import recogniser
+from .data import HELD_OUT
+
+WEIGHTS = (0.05, 0.15, 0.25, 0.5)
+PHOTO_PAIRS = (("content_barn", "style_starry_night"), ("content_bridge", "style_watercolour"), ("content_deer", "style_ink"))
+PHOTO_TEXTURES = ("texture_rust", "texture_seeds", "texture_wood")
+WORLD_PAIRS = (("watercolour", 11), ("mosaic", 12), ("woodcut", 13))
+WORLD_TEXTURES = ("gravel", "brick", "leaves")
+
+
+def run(run: Path, target: Path, photos: Path | None) -> None:
+    """Measures everything, writes `run/figures.json` as it goes, and sheets of pictures beside it."""
+    pipe = load_pipeline(str(target))
+    figures: dict = {}
+    stages = {
+        "reconstruction": lambda: reconstruction(pipe, photos),
+        "prompts": lambda: prompts(pipe, recogniser.load(run), run),
+        "transfer": lambda: transfers(pipe, photos, run),
+        "texture": lambda: textures(pipe, photos, run),
+    }
+    for name, measure in stages.items():
+        start = time.monotonic()
+        figures[name] = measure()
+        print(f"{name}, {time.monotonic() - start:.0f} s: {json.dumps(figures[name])}", flush=True)
+        (run / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def picture(array: np.ndarray) -> Image.Image:
+    return Image.fromarray((np.clip(array, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def round_trip(pipe, image) -> Image.Image:
+    """What the autoencoder alone makes of a picture."""
+    return decode(pipe, encode(pipe, image))[0]
+
+
+def photo(folder: Path, name: str, side: int = 256) -> Image.Image:
+    """The middle square of a file, brought to `side` pixels."""
+    image = Image.fromarray(np.asarray(open_image(next(folder.glob(name + ".*")))))
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    return image.crop((left, top, left + edge, top + edge)).resize((side, side), Image.Resampling.LANCZOS)
+
+
+def reconstruction(pipe, photos: Path | None, count: int = 64) -> dict:
+    """Mean PSNR of encode and decode: on renders of held-out seeds and on real pictures at 256 px."""
+    world = [picture(sample_image(HELD_OUT + i)[0]) for i in range(count)]
+    out = {"world": mean(psnr(round_trip(pipe, image), image) for image in world)}
+    if photos:
+        real = {path.stem: photo(photos, path.stem) for path in sorted(photos.glob("*.jpg"))}
+        each = {name: psnr(round_trip(pipe, image), image) for name, image in real.items()}
+        out |= {"real": mean(each.values()), "each": each}
+    return out
+
+
+def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
+    """Share of samples in which the classifier finds the prompt's thing, material and style; its own accuracy beside it.
+
+    The same scenes are drawn twice: by the model from "an oil painting of a wooden fish on grass", and by the world.
+    """
+    from tqdm.auto import tqdm
+
+    scenes = [scene for i in range(8 * count) if len((scene := sample_scene(HELD_OUT + i)).items) == 1][:count]
+    wanted = {"thing": [s.items[0].thing for s in scenes], "material": [s.items[0].material for s in scenes],
+              "style": [s.style.name for s in scenes]}  # fmt: skip
+    texts = [full_caption(scene) for scene in scenes]
+    pipe.set_progress_bar_config(disable=True)
+    drawn = []
+    for i in tqdm(range(0, count, 8), desc="prompts"):
+        drawn += pipe(texts[i : i + 8], num_inference_steps=25, guidance_scale=5.0, generator=seeded()).images
+    rendered = [picture(scene.render()) for scene in scenes]
+    contact_sheet([list(zip(texts[i : i + 8], drawn[i : i + 8])) for i in range(0, min(count, 32), 8)],
+                  path=run / "sheet_prompts.png", tile=192)  # fmt: skip
+    share = {}
+    for name, images in (("sampled", drawn), ("rendered", rendered)):
+        found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in images]))
+        share[name] = {kind: float(np.mean([a == b for a, b in zip(found[kind], wanted[kind])])) for kind in wanted}
+    return share
+
+
+def transfers(pipe, photos: Path | None, run: Path, steps: int = 200) -> dict:
+    """Style transfer over λ, on real pictures and on world scenes whose ground truth is known.
+
+    style: patch distance of result to style over that of content to style. edges: edge correlation with the content.
+    truth: patch distance of the result to the same scene rendered in the style, over that of the content to it.
+    """
+    jobs = {f"{c} in {s}": (photo(photos, c), photo(photos, s), None) for c, s in PHOTO_PAIRS} if photos else {}
+    jobs |= {f"world in {name}": world_pair(name, seed) for name, seed in WORLD_PAIRS}
+    out, rows, seconds = {}, [], []
+    for title, (content, style, truth) in jobs.items():
+        row = [("content", content), ("style", style)]
+        injected = injected_sample(pipe, style=style, content=content, generator=seeded()).images[0]
+        results = {"injected": injected}
+        for weight in WEIGHTS:
+            result = optimize(pipe, style=style, content=content, content_weight=weight, num_steps=steps, generator=seeded())
+            results[f"{weight}"] = result.images[0]
+            seconds.append(result.seconds)
+        out[title] = {key: transfer_scores(image, content, style, truth) for key, image in results.items()}
+        row += [(f"{key}: {out[title][key]['style']:.2f}, {out[title][key]['edges']:.2f}", im) for key, im in results.items()]
+        rows.append(row + ([("ground truth", truth)] if truth else []))
+        contact_sheet(rows, path=run / "sheet_transfers.png", tile=224)
+    return out | {"seconds": mean(seconds)}
+
+
+def transfer_scores(image, content, style, truth) -> dict:
+    scores = {"style": patch_distance(image, style) / patch_distance(content, style), "edges": edge_correlation(image, content)}
+    if truth:
+        scores["truth"] = patch_distance(image, truth) / patch_distance(content, truth)
+    return scores
+
+
+def world_pair(name: str, seed: int) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """A scene as a photograph, another scene in a style, and the first in the second's style: the ground truth."""
+    content: Scene = sample_scene(HELD_OUT + seed).with_style(Style("photo", seed))
+    style = Style(name, seed)
+    reference = sample_scene(HELD_OUT + 1000 + seed).with_style(style)
+    return picture(content.render()), picture(reference.render()), picture(content.with_style(style).render())
+
+
+def textures(pipe, photos: Path | None, run: Path) -> dict:
+    """Texture from noise: patch distance to the exemplar, beside that of the exemplar's own round trip."""
+    jobs = {name: photo(photos, name) for name in PHOTO_TEXTURES} if photos else {}
+    jobs |= {name: picture(Scene((), name, 5, Style("photo", 5)).render()) for name in WORLD_TEXTURES}
+    size, out, rows = (256, 256), {}, []
+    for name, exemplar in jobs.items():
+        made = {
+            "round trip": round_trip(pipe, exemplar),
+            "plain": guided_sample(pipe, style=exemplar, size=size, inner_steps=0, generator=seeded()).images[0],
+            "injected": injected_sample(pipe, style=exemplar, size=size, generator=seeded()).images[0],
+            "optimised 100": optimize(pipe, style=exemplar, size=size, num_steps=100, generator=seeded()).images[0],
+            "optimised 250": optimize(pipe, style=exemplar, size=size, num_steps=250, generator=seeded()).images[0],
+            "guided": guided_sample(pipe, style=exemplar, size=size, generator=seeded()).images[0],
+        }
+        out[name] = {key: patch_distance(image, exemplar) for key, image in made.items()}
+        rows.append([("exemplar", exemplar), *((f"{key}: {out[name][key]:.3f}", image) for key, image in made.items())])
+        contact_sheet(rows, path=run / "sheet_textures.png", tile=224)
+    return out

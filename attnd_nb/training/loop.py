@@ -1,0 +1,114 @@
+"""A training loop with a time budget: it stops on the minute, saves, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+CHECKPOINT_SECONDS = 180
+
+
+def device() -> torch.device:
+    """The GPU where there is one, the CPU where not."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision():
+    """bf16 on a GPU; full precision on a CPU, where bf16 is slower."""
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=device().type == "cuda")
+
+
+class Ema:
+    """An exponential moving average of a module's parameters (Karras et al. 2024: the samples come from the average).
+
+    >>> layer = torch.nn.Linear(1, 1); ema = Ema(layer, decay=0.5)
+    >>> _ = layer.weight.data.add_(1.0); ema.update(layer)
+    >>> bool(layer.weight.data - ema.module.weight.data > 0)
+    True
+    """
+
+    def __init__(self, module: torch.nn.Module, decay: float):
+        import copy
+
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, module: torch.nn.Module) -> None:
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))  # a short memory while there is little to remember
+        torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - decay)
+
+
+def learning_rate(peak: float, step: int, progress: float, warmup: int = 100, decay_from: float = 0.6) -> float:
+    """Linear warm-up over `warmup` steps, flat, then linear to 2 % over the rest of the budget (`progress` in [0, 1]).
+
+    >>> learning_rate(1.0, 0, 0.0), learning_rate(1.0, 500, 0.3), round(learning_rate(1.0, 900, 1.0), 3)
+    (0.01, 1.0, 0.02)
+    """
+    rise = min(1.0, (step + 1) / warmup)
+    fall = 1.0 - 0.98 * max(0.0, progress - decay_from) / (1.0 - decay_from)
+    return peak * rise * max(fall, 0.02)
+
+
+def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: float, sheet=None, after_step=None) -> None:
+    """Minimises `loss_of(progress)` until the budget is spent; `progress` is the share of it that is.
+
+    state: objects with `state_dict`, one of them the optimizer under "optimizer"; all are saved to `run/name.pt` every few
+        minutes and at the end, and loaded from there at the start. `minutes` counts what earlier runs have used.
+    loss_of: returns a dict of scalars whose "loss" is minimised.
+    sheet: called with the step now and then, to save samples to look at.
+    """
+    path, optimizer = run / f"{name}.pt", state["optimizer"]
+    step, used = _restore(path, state)
+    start = saved = time.monotonic() - used
+    shown, log = used, {}
+    while (elapsed := time.monotonic() - start) < 60 * minutes:
+        progress = elapsed / (60 * minutes)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(peak, step, progress)
+        values = loss_of(progress)
+        values["loss"].backward()
+        torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if after_step:
+            after_step()
+        step += 1
+        log = {k: 0.98 * log.get(k, v.item()) + 0.02 * v.item() for k, v in values.items()}
+        if elapsed - shown > 30:
+            shown = elapsed
+            _log(run / f"{name}.log", step, elapsed, log)
+        if time.monotonic() - saved > CHECKPOINT_SECONDS + used:
+            _save(path, state, step, elapsed)
+            saved = time.monotonic() - used
+            if sheet:
+                sheet(step)
+    _save(path, state, step, time.monotonic() - start)
+    if sheet:
+        sheet(step)
+
+
+def _log(path: Path, step: int, elapsed: float, values: dict) -> None:
+    line = f"{step:7d} {elapsed / 60:7.1f} min  " + "  ".join(f"{k} {v:.4f}" for k, v in values.items())
+    print(line, flush=True)
+    with path.open("a") as file:
+        file.write(line + "\n")
+
+
+def _save(path: Path, state: dict, step: int, elapsed: float) -> None:
+    data = {k: v.state_dict() for k, v in state.items()}
+    torch.save({"step": step, "seconds": elapsed, **data}, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
+
+
+def _restore(path: Path, state: dict) -> tuple[int, float]:
+    if not path.exists():
+        return 0, 0.0
+    data = torch.load(path, map_location="cpu", weights_only=True)
+    for key, value in state.items():
+        value.load_state_dict(data[key])
+    return data["step"], data["seconds"]

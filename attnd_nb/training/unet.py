@@ -1,0 +1,124 @@
+"""The UNet in SD 1.5's layout, and its text encoder, trained on noise prediction (paper, Eq. 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import nn
+
+from . import latents, text, vae
+from .loop import Ema, device, mixed_precision, train
+
+CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
+GAMMA = 5.0  # Min-SNR-gamma (Hang et al., 2023): easy, nearly clean timesteps count less
+PROMPTS = ["a wooden fish", "a house made of brick", "a knitted cat on grass", "a star, watercolour", "a tree, oil painting",
+           "a butterfly, stained glass", "leopard", "a marble cup"]  # fmt: skip
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's betas, noise prediction."""
+    return DDIMScheduler(
+        num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        set_alpha_to_one=False, steps_offset=1, prediction_type="epsilon",
+    )  # fmt: skip
+
+
+def build(widths=(32, 64, 128, 128), channels: int = 8, text_width: int = 128) -> UNet2DConditionModel:
+    """SD 1.5's layout at a quarter of its size: four levels, two layers a block, sixteen self-attention layers."""
+    return UNet2DConditionModel(
+        sample_size=32, in_channels=channels, out_channels=channels, block_out_channels=widths, layers_per_block=2,
+        cross_attention_dim=text_width, attention_head_dim=tuple(w // 16 for w in widths), norm_num_groups=8,
+    )  # fmt: skip  (attention_head_dim is, by an old slip in diffusers, the number of heads)
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder as one module, so that one optimizer and one average hold both."""
+
+    def __init__(self, tokenizer, channels: int = 8):
+        super().__init__()
+        self.unet, self.text_encoder = build(channels=channels), text.build_text_encoder(tokenizer)
+
+    def forward(self, noisy: torch.Tensor, timestep: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return self.unet(noisy, timestep, self.text_encoder(ids)[0]).sample
+
+
+def min_snr_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
+    """Weight of each timestep for noise prediction: min(SNR, gamma) / SNR.
+
+    >>> min_snr_weights(torch.tensor([0.5, 10 / 11]))  # signal-to-noise ratios 1 and 10
+    tensor([1.0000, 0.5000])
+    """
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    return snr.clamp(max=GAMMA) / snr
+
+
+def batch_of(full, half, ids, empty, size: int, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (size, c, h, w) and caption ids (size, 24): whole images, or crops of them where `half` is asked for.
+
+    full: latents to draw from at 32x32, or None in the first part of the training, which sees `half` (16x16) only.
+    """
+    source = half if full is None else full
+    index = torch.randint(len(source), (size,), generator=generator)
+    side = torch.randint(2, (size,), generator=generator)
+    dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
+    return source[index, side].float(), torch.where(dropped[:, None], empty, ids[index])
+
+
+def run(run: Path, minutes: float, peak: float = 1e-3, coarse_share: float = 0.4) -> None:
+    """Trains on images of half the size first (four times as many a second), then at full size; checkpoint `run/unet.pt`."""
+    from attnd_nb.world import VOCABULARY
+
+    full, half, captions = latents.load(run)
+    tokenizer = text.build_tokenizer(list(VOCABULARY))
+    tokenizer.save_pretrained(run / "tokenizer")
+    ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
+    model = Denoiser(tokenizer, channels=full.shape[2]).to(device())
+    ema = Ema(model, decay=0.9995)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
+    alphas_cumprod = build_scheduler().alphas_cumprod
+    weights = min_snr_weights(alphas_cumprod).to(device())
+    alphas_cumprod = alphas_cumprod.to(device())
+    generator = torch.Generator()
+    generator.seed()
+    large = 4 if device().type == "cuda" else 1
+
+    def loss_of(progress: float) -> dict:
+        coarse = progress < coarse_share
+        clean, tokens = batch_of(None if coarse else full, half, ids, empty, (32 if coarse else 16) * large, generator)
+        clean, tokens = clean.to(device()), tokens.to(device())
+        noise = torch.randn_like(clean)
+        timestep = torch.randint(1000, (len(clean),), device=device())
+        alpha = alphas_cumprod[timestep].view(-1, 1, 1, 1)
+        with mixed_precision():
+            prediction = model(alpha.sqrt() * clean + (1 - alpha).sqrt() * noise, timestep, tokens)
+        error = (prediction.float() - noise).square().mean(dim=(1, 2, 3))
+        return {"loss": (weights[timestep] * error).mean(), "mse": error.mean()}
+
+    state = {"model": model, "ema": ema.module, "optimizer": optimizer}
+    train("unet", run, state, loss_of, peak, minutes, after_step=lambda: ema.update(model),
+          sheet=lambda step: sheet(run, ema.module, tokenizer, step))  # fmt: skip
+
+
+def pipeline(run: Path, model: Denoiser, tokenizer) -> StableDiffusionPipeline:
+    """The stages' results as one diffusers pipeline."""
+    pipe = StableDiffusionPipeline(
+        vae=vae.load(run), text_encoder=model.text_encoder, tokenizer=tokenizer, unet=model.unet, scheduler=build_scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def sheet(run: Path, model: Denoiser, tokenizer, step: int) -> None:
+    """One sample of each of `PROMPTS`, from the same noise every time."""
+    from PIL import Image
+
+    pipe = pipeline(run, model, tokenizer).to(device())
+    noise = torch.Generator().manual_seed(0)
+    images = pipe(PROMPTS, num_inference_steps=25, guidance_scale=5.0, generator=noise, height=256, width=256).images
+    row = Image.new("RGB", (256 * len(images), 256))
+    for column, image in enumerate(images):
+        row.paste(image, (256 * column, 0))
+    row.save(run / f"unet_{step:06d}.png")

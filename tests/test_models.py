@@ -1,0 +1,158 @@
+"""Pipelines load from folders, offline; what cannot be loaded says why and what to do."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import seed, unchanged
+
+import attnd_nb
+from attnd_nb import encode_prompt, frozen, load_pipeline, models, optimize, predict_noise
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_sd, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved")
+    tiny_sd.save_pretrained(path)
+    return path
+
+
+def test_importing_costs_nothing():
+    code = "import sys, time; t = time.perf_counter(); import attnd_nb; print(time.perf_counter() - t); "
+    code += "print('torch' in sys.modules, 'numpy' in sys.modules)"
+    seconds, heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                                    check=True).stdout.splitlines()
+    assert float(seconds) < 0.3 and heavy == "False False"
+
+
+def test_every_exported_name_exists():
+    for name in attnd_nb.__all__:
+        assert getattr(attnd_nb, name) is not None
+    with pytest.raises(AttributeError, match="optimise"):
+        attnd_nb.optimise
+
+
+def test_a_folder_loads_ready_for_use(folder, tiny_sd):
+    pipe = load_pipeline(folder, device="cpu")
+    assert type(pipe).__name__ == "StableDiffusionPipeline" and type(pipe.scheduler).__name__ == "DDIMScheduler"
+    for module in (pipe.unet, pipe.vae, pipe.text_encoder):
+        assert not module.training and not any(p.requires_grad for p in module.parameters())
+        assert module.dtype == torch.float32
+    z = torch.randn(1, 8, 8, 8)
+    with frozen(tiny_sd):
+        expected = predict_noise(tiny_sd, z, 5, encode_prompt(tiny_sd, "a"))
+    assert torch.allclose(predict_noise(pipe, z, 5, encode_prompt(pipe, "a")), expected, atol=1e-5)
+
+
+def test_sdxl_keeps_its_vae_in_float32(tiny_sdxl, tmp_path, style):
+    tiny_sdxl.save_pretrained(tmp_path)
+    pipe = load_pipeline(tmp_path, device="cpu", dtype=torch.float16)
+    assert pipe.unet.dtype == torch.float16 and pipe.vae.dtype == torch.float32
+    result = optimize(pipe, style, num_steps=2, generator=seed(), progress=False)
+    assert torch.isfinite(result.latents).all()
+
+
+def test_mini_is_found_in_the_package_or_the_checkout(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(models.resources, "files", lambda name: tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "__file__", str(tmp_path / "attnd_nb" / "models.py"))
+        with pytest.raises(FileNotFoundError, match="data/mini is missing"):
+            load_pipeline("mini")
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "mini").symlink_to(folder)
+        assert models.mini_folder() == tmp_path / "data" / "mini"
+        (tmp_path / "_data").mkdir()
+        (tmp_path / "_data" / "mini").symlink_to(folder)
+        assert models.mini_folder() == tmp_path / "_data" / "mini"
+        assert load_pipeline("mini", device="cpu").unet.config.sample_size == 8
+
+
+@pytest.mark.parametrize("name", ["nowhere", "./no/where", "a/b/c", "/abs/model", "model.safetensors"])
+def test_a_wrong_path_is_not_sought_on_the_hub(name):
+    with pytest.raises(FileNotFoundError, match="no pipeline at"):
+        load_pipeline(name)
+
+
+def test_what_is_no_pipeline_says_so(tmp_path):
+    with pytest.raises(ValueError, match="model_index.json"):
+        load_pipeline(tmp_path)
+    (tmp_path / "model.ckpt").write_bytes(b"")
+    with pytest.raises(ValueError, match="safetensors"):
+        load_pipeline(tmp_path / "model.ckpt")
+    from safetensors.torch import save_file
+
+    save_file({"lora": torch.zeros(1)}, tmp_path / "lora.safetensors")
+    with pytest.raises(ValueError, match="LoRA"):
+        load_pipeline(tmp_path / "lora.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="broken"):
+        load_pipeline(tmp_path / "broken.safetensors")
+
+
+def test_a_folder_without_safetensors_is_refused(folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "copy")
+    weights = tmp_path / "copy" / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_pipeline(tmp_path / "copy", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["sd15", "sd21", "sdxl", "someone/something"])
+def test_an_unreachable_hub_says_what_to_do(name, monkeypatch):
+    """The hub is switched off for all tests (HF_HUB_OFFLINE), and an empty cache holds nothing."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nonexistent")
+    with pytest.raises(ConnectionError, match="hf download .*load_pipeline.'mini'") as caught:
+        load_pipeline(name)
+    repository, revision = models.HUB.get(name, (name, None))
+    assert repository in str(caught.value) and (revision or "") in str(caught.value)
+
+
+def test_frozen_puts_back_what_it_found(tiny_sd):
+    mixed = next(tiny_sd.vae.parameters())
+    mixed.requires_grad_(False)
+    tiny_sd.vae.decoder.train()
+    try:
+        with unchanged(tiny_sd), pytest.raises(KeyboardInterrupt), frozen(tiny_sd):
+            assert not any(p.requires_grad for p in tiny_sd.unet.parameters()) and not tiny_sd.unet.training
+            raise KeyboardInterrupt
+    finally:
+        mixed.requires_grad_(True)
+        tiny_sd.vae.eval()
+
+
+def test_prompts_condition_the_prediction(any_pipe):
+    z, t = torch.randn(2, 8, 8, 8), torch.tensor(501)
+    condition, negative = encode_prompt(any_pipe, ["a", "b"], guidance=True)
+    assert len(condition) == len(negative) == 2
+    both = predict_noise(any_pipe, z, t, condition)
+    assert both.shape == z.shape and both.dtype == torch.float32
+    alone = predict_noise(any_pipe, z[1:], t, encode_prompt(any_pipe, "b"))
+    assert torch.allclose(both[1:], alone, atol=1e-5)
+    assert not torch.allclose(both, predict_noise(any_pipe, z, t, negative))
+    with pytest.raises(ValueError, match="3 rows for 2 latents"):
+        predict_noise(any_pipe, z, t, encode_prompt(any_pipe, "a", num_images=3))
+
+
+def test_ddim_does_not_clip_latents(tiny_sd):
+    from diffusers import EulerDiscreteScheduler, PNDMScheduler
+
+    true = tiny_sd.scheduler
+    try:
+        for cls in (PNDMScheduler, EulerDiscreteScheduler):
+            tiny_sd.scheduler = cls(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+            ours = models.ddim_scheduler(tiny_sd)
+            assert not ours.config.clip_sample
+            assert torch.allclose(ours.alphas_cumprod, true.alphas_cumprod)
+    finally:
+        tiny_sd.scheduler = true
+
+
+def test_inpainting_unets_are_refused(tiny_sd, style, monkeypatch):
+    from conftest import tiny_unet
+
+    monkeypatch.setattr(tiny_sd, "unet", tiny_unet(in_channels=17))
+    with pytest.raises(ValueError, match="17 channels"):
+        optimize(tiny_sd, style)
