@@ -33,10 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> Path:
     """Make the pictures, save each result in a folder of its own, and return the contact sheet's path."""
-    content = _picture(options.content, "content.png")
-    style = _picture(options.style, "style.png")
+    content = _picture(options.content, "content")
+    style = _picture(options.style, "style")
     # A style picture that the user named is the texture's exemplar too, unless another was named.
-    texture = _picture(options.texture or options.style, "texture.png")
+    texture = _picture(options.texture or options.style, "texture")
     results = _results(content, style, texture, options)
     for name, result in results.items():
         result.save(options.out / name)
@@ -83,9 +83,9 @@ def _results(content, style, texture, options) -> dict:
 def _picture(named, default: str):
     """The picture that the user named, or one that comes with the package."""
     from .images import open_image
-    from .models import mini_folder
+    from .samples import sample
 
-    return open_image(named or mini_folder().parent / "images" / default)
+    return open_image(named) if named else sample(default)
 
 
 def _rows(content, style, texture, results) -> list:

@@ -17,8 +17,10 @@ class Pictures:
         if not styles:
             raise ValueError("style is an empty list; give at least one picture")
         if content is not None and size is not None:
-            raise ValueError(f"size={size} has no effect beside content, which sets the size; "
-                             "leave it out, or use resolution to work larger or smaller")
+            raise ValueError(
+                f"size={size} has no effect beside content, which sets the size; "
+                "leave it out, or use resolution to work larger or smaller"
+            )
         sources = {f"style_{index}": one for index, one in enumerate(styles)}
         if content is not None:
             sources["content"] = content
@@ -28,8 +30,8 @@ class Pictures:
             original = (image.height, image.width)
             used = fit_size(pipe, original, resolution)
             self.images[name] = image if used == original else open_image(image, used)
-            self.about[name] = {"file": str(source) if not hasattr(source, "shape") and not hasattr(source, "size")
-                                else None, "size": list(original), "used_size": list(used)}
+            file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+            self.about[name] = {"file": file, "size": list(original), "used_size": list(used)}
         if content is not None:
             self.output_size = tuple(self.about["content"]["used_size"])
         else:
@@ -45,7 +47,7 @@ class Pictures:
 
 def check_steps(pipe, **counts):
     check_count(1, **counts)
-    (name, value), = counts.items()
+    ((name, value),) = counts.items()
     limit = pipe.scheduler.config.num_train_timesteps
     if value > limit:
         raise ValueError(f"{name}={value}, but the model knows {limit} timesteps only")
@@ -84,5 +86,5 @@ def resolve_guidance(prompt, negative_prompt, guidance_scale):
     if guidance_scale <= 1 and negative_prompt is not None:
         raise ValueError(f"negative_prompt has no effect at guidance_scale={guidance_scale}; set it above 1")
     if guidance_scale > 1 and not prompted and not negative_prompt:
-        raise ValueError(f"guidance_scale={guidance_scale} has no effect without a prompt or a negative prompt")
+        raise ValueError(f"guidance_scale={guidance_scale} has no effect without a prompt")
     return guidance_scale

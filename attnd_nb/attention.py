@@ -49,9 +49,12 @@ def self_attention_layers(model):
     mid block is index 6.
     """
     model = getattr(model, "unet", model)
-    found = {name: module for name, module in model.named_modules()
-             if all(hasattr(module, part) for part in ("to_q", "to_k", "to_v"))
-             and not getattr(module, "is_cross_attention", False)}
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if all(hasattr(module, part) for part in ("to_q", "to_k", "to_v"))
+        and not getattr(module, "is_cross_attention", False)
+    }
     if not found:
         raise ValueError(f"no self-attention layer in {type(model).__name__}; a diffusers UNet was expected")
     # A stable sort: within a block, the order of definition is the order of execution.
@@ -88,10 +91,14 @@ def _one_name(names, layer):
     if isinstance(layer, int) and not isinstance(layer, bool):
         if -len(names) <= layer < len(names):
             return names[layer]
-        raise ValueError(f"layer {layer} does not exist; indices run from 0 to {len(names) - 1} in execution order")
+        raise ValueError(
+            f"layer {layer} does not exist; in execution order they run from 0 to {len(names) - 1}"
+        )
     if layer in names:
         return layer
-    raise ValueError(f"layer {layer!r} does not exist; use an index, 'lastN', 'all', or one of {', '.join(names)}")
+    raise ValueError(
+        f"layer {layer!r} does not exist; use an index, 'lastN', 'all' or one of {', '.join(names)}"
+    )
 
 
 def _check_readable(name, module):
@@ -136,6 +143,7 @@ def record(model, layers="all", stop=False):
     def keep(name, part):
         def hook(module, args, output):
             parts[name, part] = output
+
         return hook
 
     def finish(name, heads):
@@ -144,6 +152,7 @@ def record(model, layers="all", stop=False):
             features[name] = Features(*[_split_heads(x, heads) for x in (*tensors, args[0])])
             if stop and len(features) == len(chosen):
                 raise _Stop(features)
+
         return hook
 
     try:
@@ -160,8 +169,10 @@ def record(model, layers="all", stop=False):
             handle.remove()
     missing = [name for name in chosen if name not in features]
     if missing:
-        raise RuntimeError(f"nothing was recorded by {', '.join(missing)}: was the model run inside the block, "
-                           "and is it the same, uncompiled model?")
+        raise RuntimeError(
+            f"nothing was recorded by {', '.join(missing)}: was the model run inside the "
+            "block, and is it the same, uncompiled model?"
+        )
 
 
 def _split_heads(x, heads):
@@ -186,10 +197,17 @@ def union(references):
         raise ValueError("no reference was given")
     for other in records[1:]:
         if other.keys() != records[0].keys():
-            raise ValueError("the references were recorded on different layers: "
-                             f"{sorted(other.keys() ^ records[0].keys())}")
-    return {name: KeyValue(_tokens_side_by_side([r[name].key for r in records]),
-                           _tokens_side_by_side([r[name].value for r in records])) for name in records[0]}
+            raise ValueError(
+                "the references were recorded on different layers: "
+                f"{sorted(other.keys() ^ records[0].keys())}"
+            )
+    return {
+        name: KeyValue(
+            _tokens_side_by_side([r[name].key for r in records]),
+            _tokens_side_by_side([r[name].value for r in records]),
+        )
+        for name in records[0]
+    }
 
 
 def _tokens_side_by_side(tensors):
@@ -202,7 +220,7 @@ def _tokens_side_by_side(tensors):
 
 @contextlib.contextmanager
 def inject(model, references):
-    """KV injection: inside the block, layers attend to the references' keys and values with their own queries.
+    """KV injection: inside, layers attend with their own queries to the references' keys and values.
 
         with record(pipe, "last6") as reference:
             predict_noise(pipe, noised_style, timestep, condition)
@@ -220,13 +238,16 @@ def inject(model, references):
 
         def hook(module, args, output):
             return joined.to(output.dtype).expand(len(output), -1, -1)
+
         return hook
 
     for name, module in chosen.items():
         width = merged[name].key.shape[1] * merged[name].key.shape[3]
         if width != module.inner_dim:
-            raise ValueError(f"layer {name!r} is {module.inner_dim} wide and the reference {width}; "
-                             "record the reference with the same model")
+            raise ValueError(
+                f"layer {name!r} is {module.inner_dim} wide and the reference {width}; "
+                "record the reference with the same model"
+            )
     try:
         for name, module in chosen.items():
             handles.append(module.to_k.register_forward_hook(replace(merged[name].key)))

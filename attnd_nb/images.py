@@ -42,7 +42,7 @@ def open_image(source, size=None):
     elif isinstance(source, np.ndarray):
         image = _from_array(source)
     else:
-        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor, not {type(source).__name__}")
+        raise TypeError(f"an image is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
     if size is not None:
         height, width = check_size(size)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
@@ -64,8 +64,9 @@ def _from_file(path):
             with Image.open(path) as image:
                 return _from_pil(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name!r} is too large: {error}. The limit is {MAX_PIXELS:,} pixels; "
-                         "make it smaller first") from error
+        raise ValueError(
+            f"{name!r} is too large: {error}. The limit is {MAX_PIXELS:,} pixels; make it smaller first"
+        ) from error
     except UnidentifiedImageError as error:
         raise ValueError(f"{name!r} is not a picture that Pillow {Image.__version__} can read") from error
     except (OSError, SyntaxError, EOFError) as error:  # Pillow's decoders raise all of these on broken data
@@ -88,8 +89,10 @@ def _deep_to_float(array, mode):
     if mode == "F":
         return array
     if array.size and (array.min() < 0 or array.max() > 65535):
-        raise ValueError(f"a picture of mode {mode!r} has values {array.min()} to {array.max()}; "
-                         "0 to 65535 were expected. Scale it to [0, 1] and pass it as an array")
+        raise ValueError(
+            f"a picture of mode {mode!r} has values {array.min()} to {array.max()}; "
+            "0 to 65535 were expected. Scale it to [0, 1] and pass it as an array"
+        )
     return array.astype(np.float32) / 65535
 
 
@@ -98,8 +101,10 @@ def _channels_last(tensor):
     if tensor.ndim == 4 and len(tensor) == 1:
         tensor = tensor[0]
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
-        raise ValueError(f"an image tensor must be (c, h, w) or (1, c, h, w) with 1, 3 or 4 channels, not "
-                         f"{tuple(tensor.shape)}; several pictures go in a list")
+        raise ValueError(
+            f"an image tensor must be (c, h, w) or (1, c, h, w) with 1, 3 or 4 channels, not "
+            f"{tuple(tensor.shape)}; several pictures go in a list"
+        )
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.is_floating_point() else tensor).permute(1, 2, 0).numpy()
 
@@ -108,7 +113,7 @@ def _from_array(array):
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ValueError(f"an image array must be (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), not {array.shape}")
+        raise ValueError(f"an image array is (h, w) or (h, w, c) with 1, 3 or 4 channels, not {array.shape}")
     check_pixels(*array.shape[:2])
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
@@ -121,15 +126,21 @@ def _from_array(array):
 
 def _check_unit(array):
     if not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"an image array of {array.dtype} is ambiguous; use floats in [0, 1], uint8 or uint16")
+        raise ValueError(
+            f"an image array of {array.dtype} is ambiguous; use floats in [0, 1] or uint8, uint16"
+        )
     bad = int((~np.isfinite(array)).sum())
     if bad:
-        raise ValueError(f"the image array contains NaN or infinite values ({bad} of {array.size}); "
-                         "look at where it comes from, or use np.nan_to_num")
+        raise ValueError(
+            f"the image array contains NaN or infinite values ({bad} of {array.size}); "
+            "look at where it comes from, or use np.nan_to_num"
+        )
     low, high = float(array.min()), float(array.max())
     if low < -1e-3 or high > 1 + 1e-3:
-        raise ValueError(f"a float image must lie in [0, 1], and this one spans {low:.3g} to {high:.3g}; "
-                         "from [-1, 1] use (x + 1) / 2, from 0..255 use x / 255")
+        raise ValueError(
+            f"a float image must lie in [0, 1], and this one spans {low:.3g} to {high:.3g}; "
+            "from [-1, 1] use (x + 1) / 2, from 0..255 use x / 255"
+        )
     return array.clip(0, 1)
 
 
@@ -138,8 +149,10 @@ def check_pixels(height, width):
     if height * width == 0:
         raise ValueError(f"the image has no pixels: {height} x {width}")
     if height * width > MAX_PIXELS:
-        raise ValueError(f"the image is too large: {height} x {width} = {height * width:,} pixels; the limit is "
-                         f"{MAX_PIXELS:,}; make it smaller first")
+        raise ValueError(
+            f"the image is too large: {height} x {width} = {height * width:,} pixels; "
+            f"the limit is {MAX_PIXELS:,}; make it smaller first"
+        )
 
 
 def check_size(size):
@@ -174,12 +187,16 @@ def fit_size(pipe, size, resolution=None):
     """
     height, width = check_size(size)
     if max(height, width) > MAX_ASPECT * min(height, width):
-        raise ValueError(f"a picture of {height} x {width} pixels is more than {MAX_ASPECT} times as long as wide; "
-                         "crop it first")
+        raise ValueError(
+            f"a picture of {height} x {width} pixels is more than {MAX_ASPECT} times as long as "
+            "wide; crop it first"
+        )
     resolution = native_resolution(pipe) if resolution is None else resolution
     if not isinstance(resolution, (int, np.integer)) or resolution < pipe.vae_scale_factor:
-        raise ValueError(f"resolution must be a whole number of pixels, at least {pipe.vae_scale_factor}, "
-                         f"not {resolution!r}")
+        raise ValueError(
+            f"resolution must be a whole number of pixels, at least {pipe.vae_scale_factor}, "
+            f"not {resolution!r}"
+        )
     ratio = height * width / resolution**2
     if 0.8 <= ratio <= 1.25 and nearest_size(pipe, size) == (height, width):
         return height, width
@@ -200,8 +217,12 @@ def encode(pipe, image, size=None):
     images = [open_image(one) for one in (image if isinstance(image, (list, tuple)) else [image])]
     sizes = {(one.height, one.width) for one in images}
     if len(sizes) != 1:
-        raise ValueError(f"pictures encoded together must have one size, not {sorted(sizes)}; give `size`, "
-                         "or encode them one by one" if sizes else "no picture to encode")
+        raise ValueError(
+            f"pictures encoded together must have one size, not {sorted(sizes)}; give `size`, "
+            "or encode them one by one"
+            if sizes
+            else "no picture to encode"
+        )
     size = nearest_size(pipe, size or sizes.pop())
     images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
     pixels = torch.from_numpy(np.stack([np.array(one) for one in images])).permute(0, 3, 1, 2)  # (n, 3, h, w)

@@ -27,8 +27,13 @@ def ad_loss(features, references, reduction="sum"):
     """
     merged = union(references)
     _same_layers(features, merged)
-    return _reduce({name: _l1(layer.output, ideal_output(layer.query, *merged[name]))
-                    for name, layer in features.items()}, reduction)
+    return _reduce(
+        {
+            name: _l1(layer.output, ideal_output(layer.query, *merged[name]))
+            for name, layer in features.items()
+        },
+        reduction,
+    )
 
 
 @torch.no_grad()
@@ -38,10 +43,14 @@ def ideal_output(query, key, value):
     query (batch, heads, tokens, d); key, value (1, heads, reference tokens, d) for the whole batch.
     """
     if key.shape[1] != query.shape[1] or key.shape[3] != query.shape[3]:
-        raise ValueError(f"the image has (heads, head_dim) {tuple(query.shape[1::2])} and the reference "
-                         f"{tuple(key.shape[1::2])}; record both with the same model")
+        raise ValueError(
+            f"the image has (heads, head_dim) {tuple(query.shape[1::2])} and the reference "
+            f"{tuple(key.shape[1::2])}; record both with the same model"
+        )
     batch = len(query)
-    return F.scaled_dot_product_attention(query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1))
+    return F.scaled_dot_product_attention(
+        query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1)
+    )
 
 
 def content_loss(features, content, reduction="sum"):
@@ -55,16 +64,20 @@ def content_loss(features, content, reduction="sum"):
     for name, layer in features.items():
         target = content[name].query.detach()
         if target.shape[1:] != layer.query.shape[1:] or len(target) not in (1, len(layer.query)):
-            raise ValueError(f"layer {name!r}: queries are {tuple(layer.query.shape)} and the content's "
-                             f"{tuple(target.shape)}; both images must have one size")
+            raise ValueError(
+                f"layer {name!r}: queries are {tuple(layer.query.shape)} and the content's "
+                f"{tuple(target.shape)}; both images must have one size"
+            )
         losses[name] = _l1(layer.query, target.expand_as(layer.query))
     return _reduce(losses, reduction)
 
 
 def _same_layers(features, others):
     if not features or features.keys() != others.keys():
-        raise ValueError(f"recorded on different layers: {sorted(features)} and {sorted(others)}; "
-                         "use the same `layers` for both")
+        raise ValueError(
+            f"recorded on different layers: {sorted(features)} and {sorted(others)}; "
+            "use the same `layers` for both"
+        )
 
 
 def _l1(x, target):

@@ -53,7 +53,7 @@ def load_pipeline(name="mini", device=None, dtype=None):
 
 
 def default_device():
-    """"cuda", "mps" or "cpu", the first that this machine has."""
+    """ "cuda", "mps" or "cpu", the first that this machine has."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -87,17 +87,23 @@ def _locate(name):
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "model_index.json").is_file():
-            raise ValueError(f"{name!r} is a folder without model_index.json, so not a diffusers pipeline; "
-                             "pass the folder that holds unet/, vae/ and model_index.json")
+            raise ValueError(
+                f"{name!r} is a folder without model_index.json, so not a diffusers pipeline; "
+                "pass the folder that holds unet/, vae/ and model_index.json"
+            )
         return str(path), None
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise ValueError(f"{name!r} is not a .safetensors file; other checkpoints can run code when "
-                             "loaded. Convert it, or use a diffusers folder")
+            raise ValueError(
+                f"{name!r} is not a .safetensors file; other checkpoints can run code when "
+                "loaded. Convert it, or use a diffusers folder"
+            )
         return str(path), None
     if name.count("/") != 1 or name.startswith((".", "/", "~")) or path.suffix == ".safetensors":
-        raise FileNotFoundError(f"no pipeline at {name!r}: no such folder or file. Known names: "
-                                f"'mini', {', '.join(map(repr, HUB))}; a hub id looks like 'owner/model'")
+        raise FileNotFoundError(
+            f"no pipeline at {name!r}: no such folder or file. Known names: "
+            f"'mini', {', '.join(map(repr, HUB))}; a hub id looks like 'owner/model'"
+        )
     return name, None
 
 
@@ -114,7 +120,8 @@ def _from_folder_or_hub(source, revision):
             extra["requires_safety_checker"] = False
         with _quiet():
             return DiffusionPipeline.from_pretrained(
-                source, revision=revision, use_safetensors=True, local_files_only=local, **extra)
+                source, revision=revision, use_safetensors=True, local_files_only=local, **extra
+            )
     except (OSError, ConnectionError) as error:
         if local:
             raise ValueError(f"the pipeline folder {source!r} cannot be loaded: {error}") from error
@@ -123,10 +130,12 @@ def _from_folder_or_hub(source, revision):
 
 def _unreachable(source, revision):
     at = f" --revision {revision}" if revision else ""
-    return (f"{source!r} could not be had from the Hugging Face hub: no network, no such model, or a licence "
-            f"to accept on its page. On a machine with a network run `hf download {source}{at} "
-            "--local-dir my_model`, copy that folder here and call load_pipeline('my_model'). "
-            "load_pipeline('mini') needs no network.")
+    return (
+        f"{source!r} could not be had from the Hugging Face hub: no network, no such model, or a licence "
+        f"to accept on its page. On a machine with a network run `hf download {source}{at} "
+        "--local-dir my_model`, copy that folder here and call load_pipeline('my_model'). "
+        "load_pipeline('mini') needs no network."
+    )
 
 
 def _from_single_file(path):
@@ -139,16 +148,20 @@ def _from_single_file(path):
     except SafetensorError as error:
         raise ValueError(f"{str(path)!r} is broken: {error}") from error
     if not any(key.startswith("model.diffusion_model.") for key in keys):
-        raise ValueError(f"{str(path)!r} is not a whole Stable Diffusion checkpoint (no model.diffusion_model "
-                         "weights in it); a LoRA or a VAE alone will not do")
+        raise ValueError(
+            f"{str(path)!r} is not a whole Stable Diffusion checkpoint (it holds no "
+            "model.diffusion_model weights); a LoRA or a VAE alone will not do"
+        )
     sdxl = any(key.startswith("conditioner.embedders.1") for key in keys)
     cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd15")
     try:
         with _quiet():
             return cls.from_single_file(str(path), **({} if sdxl else {"safety_checker": None}))
     except (OSError, ConnectionError) as error:
-        raise ConnectionError("a single-file checkpoint holds weights only; its configuration and tokenizer come "
-                              "from the hub. " + _unreachable(*HUB[known])) from error
+        raise ConnectionError(
+            "a single-file checkpoint holds weights only; its configuration and tokenizer "
+            "come from the hub. " + _unreachable(*HUB[known])
+        ) from error
 
 
 @contextlib.contextmanager
@@ -195,12 +208,16 @@ def frozen(pipe):
 def check_pipeline(pipe):
     """Raise if `pipe` is not a text-to-image latent-diffusion pipeline with a UNet."""
     if not all(hasattr(pipe, part) for part in ("unet", "vae", "scheduler", "encode_prompt")):
-        raise TypeError(f"pipe is a {type(pipe).__name__}; a Stable Diffusion pipeline was expected, "
-                        "as load_pipeline() returns")
+        raise TypeError(
+            f"pipe is a {type(pipe).__name__}; a Stable Diffusion pipeline was expected, "
+            "as load_pipeline() returns"
+        )
     latent_channels = pipe.vae.config.latent_channels
     if pipe.unet.config.in_channels != latent_channels:
-        raise ValueError(f"the UNet takes {pipe.unet.config.in_channels} channels and the VAE gives "
-                         f"{latent_channels}; inpainting and other image-conditioned UNets are not supported")
+        raise ValueError(
+            f"the UNet takes {pipe.unet.config.in_channels} channels and the VAE gives "
+            f"{latent_channels}; inpainting and other image-conditioned UNets are not supported"
+        )
 
 
 def ddim_scheduler(pipe):

@@ -119,9 +119,17 @@ class Run(contextlib.AbstractContextManager):
         self.generator, self.seed = _seeded(generator)
         self.settings = {
             "verb": verb,
-            "arguments": _jsonable({name: value for name, value in arguments.items()
-                                    if name not in self.NOT_SETTINGS and value is not None}),
-            "pictures": pictures.about, "output_size": list(pictures.output_size), **_environment(pipe)}
+            "arguments": _jsonable(
+                {
+                    name: value
+                    for name, value in arguments.items()
+                    if name not in self.NOT_SETTINGS and value is not None
+                }
+            ),
+            "pictures": pictures.about,
+            "output_size": list(pictures.output_size),
+            **_environment(pipe),
+        }
         self.step, self.timestep, self.entries = -1, None, []
         self.stack = contextlib.ExitStack()
 
@@ -134,16 +142,18 @@ class Run(contextlib.AbstractContextManager):
         self.stack.close()
 
     def steps(self, timesteps):
-        """Yield the timesteps, counted and shown in a progress bar (off with progress=False or TQDM_DISABLE)."""
+        """Yield the timesteps, counted, under a progress bar (off with progress=False or TQDM_DISABLE)."""
         options = {} if self.progress else {"disable": True}  # passing False would overrule TQDM_DISABLE
         bar = self.stack.enter_context(tqdm(timesteps, desc=self.settings["verb"], **options))
         for self.step, self.timestep in enumerate(bar):
             yield self.timestep
 
     def update(self, t, inner, total, ad, content):
-        """Remember the losses of one update. They stay on their device until the end, so that nothing waits."""
+        """Remember the losses of one update, on their device until the end, so that nothing waits."""
+
         def detached(losses):
             return {name: value.detach() for name, value in losses.items()}
+
         self.entries.append((self.step, inner, t, total.detach(), detached(ad), detached(content)))
 
     def end_step(self, latents):
@@ -157,13 +167,26 @@ class Run(contextlib.AbstractContextManager):
 
     def result(self, latents):
         """Decode, and gather everything into a `Result`."""
+
         def floats(losses):
             return {name: float(value) for name, value in losses.items()}
+
         images = to_pil(decode(self.pipe, latents))
-        losses = [dict(step=step, inner=inner, timestep=t, total=float(total), ad=floats(ad), content=floats(content))
-                  for step, inner, t, total, ad, content in self.entries]
-        return Result(images, latents.detach().float().cpu(), losses, self.settings, self.seed,
-                      time.perf_counter() - self.started, self.pictures.images)
+        losses = [
+            dict(
+                step=step, inner=inner, timestep=t, total=float(total), ad=floats(ad), content=floats(content)
+            )
+            for step, inner, t, total, ad, content in self.entries
+        ]
+        return Result(
+            images,
+            latents.detach().float().cpu(),
+            losses,
+            self.settings,
+            self.seed,
+            time.perf_counter() - self.started,
+            self.pictures.images,
+        )
 
 
 def _seeded(generator):
@@ -172,11 +195,15 @@ def _seeded(generator):
         generator = torch.Generator()
         generator.seed()
     if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, not {generator!r}; "
-                        "write generator=torch.Generator().manual_seed(0)")
+        raise TypeError(
+            f"generator must be a torch.Generator, not {generator!r}; "
+            "write generator=torch.Generator().manual_seed(0)"
+        )
     if generator.device.type != "cpu":
-        raise ValueError(f"generator is on {generator.device}; use a CPU generator, torch.Generator(), "
-                         "whose numbers are the same on every machine")
+        raise ValueError(
+            f"generator is on {generator.device}; use a CPU generator, torch.Generator(), "
+            "whose numbers are the same on every machine"
+        )
     seed = generator.initial_seed()
     fresh = torch.equal(torch.Generator().manual_seed(seed).get_state(), generator.get_state())
     return generator, (seed if fresh else None)
@@ -189,7 +216,11 @@ def _jsonable(settings):
 
 def _environment(pipe):
     return {
-        "model": {"name": str(getattr(pipe.config, "_name_or_path", "") or ""), "class": type(pipe).__name__,
-                  "device": str(pipe.unet.device), "dtype": str(pipe.unet.dtype).removeprefix("torch.")},
+        "model": {
+            "name": str(getattr(pipe.config, "_name_or_path", "") or ""),
+            "class": type(pipe).__name__,
+            "device": str(pipe.unet.device),
+            "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        },
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
     }

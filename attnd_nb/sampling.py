@@ -29,8 +29,12 @@ def encode_prompt(pipe, prompt="", negative_prompt=None, num_images=1, guidance=
     condition, of the negative (or empty) prompt, is returned: `(condition, negative)`.
     """
     answer = pipe.encode_prompt(
-        prompt=prompt, device=pipe.unet.device, num_images_per_prompt=num_images,
-        do_classifier_free_guidance=guidance, negative_prompt=negative_prompt)
+        prompt=prompt,
+        device=pipe.unet.device,
+        num_images_per_prompt=num_images,
+        do_classifier_free_guidance=guidance,
+        negative_prompt=negative_prompt,
+    )
     if len(answer) == 2:  # SD: embeddings, negative embeddings
         positive, negative = Condition(answer[0]), Condition(answer[1])
     else:  # SDXL: both, then both pooled
@@ -53,8 +57,13 @@ def predict_noise(pipe, latents, timestep, condition):
         height, width = height * pipe.vae_scale_factor, width * pipe.vae_scale_factor
         ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.dtype, device=text.device)
         added = {"text_embeds": pooled.expand(batch, -1), "time_ids": ids.expand(batch, -1)}
-    noise = pipe.unet(latents.to(pipe.unet.dtype), timestep, encoder_hidden_states=text.expand(batch, -1, -1),
-                      added_cond_kwargs=added, return_dict=False)[0]
+    noise = pipe.unet(
+        latents.to(pipe.unet.dtype),
+        timestep,
+        encoder_hidden_states=text.expand(batch, -1, -1),
+        added_cond_kwargs=added,
+        return_dict=False,
+    )[0]
     return noise.float()
 
 
@@ -91,7 +100,9 @@ class Denoiser:
     one for each prompt and each of `num_images`.
     """
 
-    def __init__(self, pipe, num_inference_steps, prompt="", negative_prompt=None, guidance_scale=1.0, num_images=1):
+    def __init__(
+        self, pipe, num_inference_steps, prompt="", negative_prompt=None, guidance_scale=1.0, num_images=1
+    ):
         self.pipe, self.guidance_scale = pipe, guidance_scale
         self.scheduler = ddim_scheduler(pipe)
         self.scheduler.set_timesteps(num_inference_steps)
@@ -104,7 +115,7 @@ class Denoiser:
 
     @torch.no_grad()
     def step(self, latents, t):
-        """z_{t-1} from z_t: (rows, channels, h, w), float32. Equations (7) and (8) without their guidance term."""
+        """z_{t-1} from z_t, both (rows, channels, h, w), float32: (7) and (8) without the guidance term."""
         if self.guidance_scale > 1:
             positive, negative = self.condition
             both = predict_noise(self.pipe, torch.cat([latents] * 2), t, join(negative, positive))

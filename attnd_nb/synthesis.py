@@ -1,4 +1,4 @@
-"""Attention Distillation: `optimize` (Algorithm 1), `guided_sample` (Algorithm 2), and KV injection to compare.
+"""Attention Distillation, `optimize` (Algorithm 1) and `guided_sample` (Algorithm 2), beside KV injection.
 
 The loops read like the paper's. In comments z_t is `latents`, z_s and z_c are the clean latents of style
 and content, ᾱ is the scheduler's cumulative product, and numbers in parentheses are the paper's equations.
@@ -16,11 +16,13 @@ from .models import check_pipeline, ddim_scheduler
 from .result import Run
 from .sampling import Denoiser, draw_noise, encode_prompt, mix, noise_to, predict_noise
 
-HALF_SCALE = 2.0**12  # float16 gradients of a mean over a million values would underflow; Adam does not see it
+# Gradients of a mean over a million values underflow in float16; the latents' gradient is scaled back.
+HALF_SCALE = 2.0**12
 
 
 def optimize(pipe, style, content=None, content_weight=None, size=None, num_images=1, num_steps=200,
-             learning_rate=0.05, layers="last6", resolution=None, generator=None, progress=True, callback=None):
+             learning_rate=0.05, layers="last6", resolution=None, generator=None, progress=True,
+             callback=None):
     """Algorithm 1: change the latent itself until its attention is that of the style. Returns a `Result`.
 
     With `content`: style or appearance transfer. It starts at the content's latent, and the size follows
@@ -44,8 +46,10 @@ def optimize(pipe, style, content=None, content_weight=None, size=None, num_imag
     check_positive(learning_rate=learning_rate)
     check_count(1, num_images=num_images)
     if content is not None and num_images > 1:
-        raise ValueError(f"num_images={num_images} with content would give the same picture {num_images} times, "
-                         "for nothing is drawn at random; leave one of the two out")
+        raise ValueError(
+            f"num_images={num_images} with content gives one picture {num_images} times, "
+            "as nothing is drawn at random; leave one of the two out"
+        )
     content_weight = resolve_weight(content, content_weight)
     pictures = Pictures(pipe, style, content, size, resolution)
     layers = list(select_layers(pipe, layers))
@@ -59,18 +63,19 @@ def optimize(pipe, style, content=None, content_weight=None, size=None, num_imag
         scheduler = ddim_scheduler(pipe)
         scheduler.set_timesteps(num_steps)
         for t in run.steps(scheduler.timesteps):  # T … 1
-            # The features of the *clean* latents. In the first step z = z_c, where L_content and its gradient are 0; read in
-            # a batch with z_s, z_c would be rounded otherwise than z is, and that gradient have random signs.
+            # Features of the *clean* latents. At first z = z_c, where L_content and its gradient are 0; read
+            # in a batch with z_s, z_c would be rounded otherwise than z, and have a gradient of random signs.
             target = distiller.target(t, z_s, z_c, together=run.step > 0)
             distiller.update(run, adam, z, t, target)
             run.end_step(z)
         return run.result(z)
 
 
-def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, content_weight=None, size=None,
-                  num_images=1, guidance_scale=None, num_inference_steps=50, inner_steps=2, learning_rate=0.05,
-                  adain=False, layers="last6", resolution=None, generator=None, progress=True, callback=None):
-    """Algorithm 2: DDIM sampling with `inner_steps` of Adam towards the style after each step. Returns a `Result`.
+def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, content_weight=None,
+                  size=None, num_images=1, guidance_scale=None, num_inference_steps=50, inner_steps=2,
+                  learning_rate=0.05, adain=False, layers="last6", resolution=None, generator=None,
+                  progress=True, callback=None):
+    """Algorithm 2: DDIM sampling, each step followed by `inner_steps` of Adam. Returns a `Result`.
 
     `prompt`: a text, or a list of them; each gives `num_images`. `guidance_scale`: classifier-free
     guidance, by default 7.5 with a prompt and 1 (none) without; `negative_prompt` goes with it.
@@ -102,7 +107,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
             z = denoiser.step(z, t)  # z_{t-1}, (7) and (8) without guidance
             t_prev, alpha = denoiser.previous(t)
             if adain or inner_steps:
-                noised_s = [noise_to(one, alpha, run.generator) for one in z_s]  # z^s_{t-1} = √ᾱ z_s + √(1-ᾱ) ε
+                noised_s = [noise_to(one, alpha, run.generator) for one in z_s]  # z^s_{t-1}
             if adain:
                 z = match_statistics(z, noised_s)
             if inner_steps:
@@ -118,8 +123,8 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
 
 
 def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, strength=None, size=None,
-                    num_images=1, guidance_scale=None, num_inference_steps=50, layers="last6", resolution=None,
-                    generator=None, progress=True, callback=None):
+                    num_images=1, guidance_scale=None, num_inference_steps=50, layers="last6",
+                    resolution=None, generator=None, progress=True, callback=None):
     """KV injection, which Attention Distillation is compared with. Returns a `Result` without losses.
 
     DDIM sampling in which `layers` attend, with their own queries, to the keys and values of the style,
@@ -134,7 +139,7 @@ def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, 
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
     if content is None and strength is not None:
-        raise ValueError(f"strength={strength} has no effect without content; it says how far content is noised")
+        raise ValueError(f"strength={strength} has no effect without content, which it noises")
     if content is not None:
         strength = 0.6 if strength is None else strength
         if not 0 < strength <= 1:
@@ -151,7 +156,7 @@ def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, 
         z = draw_noise(pipe, denoiser.rows, pictures.output_size, run.generator)
         timesteps = denoiser.timesteps
         if z_c is not None:
-            timesteps = timesteps[-math.ceil(num_inference_steps * strength):]
+            timesteps = timesteps[-math.ceil(num_inference_steps * strength) :]
             z = mix(z_c, z, denoiser.alpha(timesteps[0]))
         for t in run.steps(timesteps):
             noised_s = [noise_to(one, denoiser.alpha(t), run.generator) for one in z_s]
@@ -177,21 +182,23 @@ class Distiller:
         self.scale = HALF_SCALE if pipe.unet.dtype == torch.float16 else 1.0
 
     def read(self, latents, t):
-        """Features of latents (n, channels, h, w) at t, by layer. The forward pass ends at the last layer needed."""
+        """Features of latents (n, channels, h, w) at t, by layer; the forward pass ends at the last one."""
         with record(self.pipe, self.layers, stop=True) as features:
             predict_noise(self.pipe, latents, t, self.condition)
         return features
 
     @torch.no_grad()
     def target(self, t, z_s, z_c=None, together=True):
-        """Features of the references `z_s` (a list) and the content at t; one batch if `together` and sizes agree."""
+        """Features of the references `z_s` (a list) and the content at t, in one batch if sizes agree."""
         latents = [*z_s] if z_c is None else [*z_s, z_c]
         if together and len({z.shape for z in latents}) == 1:
             batch = self.read(torch.cat(latents), t)
-            records = [{name: one[row:row + 1] for name, one in batch.items()} for row in range(len(latents))]
+            records = [
+                {name: one[row : row + 1] for name, one in batch.items()} for row in range(len(latents))
+            ]
         else:
             records = [self.read(z, t) for z in latents]
-        return Target(union(records[:len(z_s)]), None if z_c is None else records[-1])
+        return Target(union(records[: len(z_s)]), None if z_c is None else records[-1])
 
     def update(self, run, adam, z, t, target, inner=0):
         """One Adam step of z on L_AD + λ L_content, (3) to (5), read at t."""

@@ -35,9 +35,18 @@ def tiny_tokenizer(folder):
 def tiny_text_encoder(width, with_projection=False):
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    config = CLIPTextConfig(vocab_size=54, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2,
-                            num_attention_heads=2, max_position_embeddings=TOKENS, projection_dim=width,
-                            bos_token_id=0, eos_token_id=1, pad_token_id=1)
+    config = CLIPTextConfig(
+        vocab_size=54,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        projection_dim=width,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
     return (CLIPTextModelWithProjection if with_projection else CLIPTextModel)(config)
 
 
@@ -45,9 +54,15 @@ def tiny_vae():
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=(4, 4, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, norm_num_groups=4,
-        latent_channels=LATENT_CHANNELS, sample_size=SIDE, scaling_factor=0.7)
+        block_out_channels=(4, 4, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        latent_channels=LATENT_CHANNELS,
+        sample_size=SIDE,
+        scaling_factor=0.7,
+    )
 
 
 def tiny_unet(**changes):
@@ -55,19 +70,36 @@ def tiny_unet(**changes):
     from diffusers import UNet2DConditionModel
 
     config = dict(
-        sample_size=SIDE // 8, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, layers_per_block=2,
-        block_out_channels=(8, 16, 16, 16), attention_head_dim=(1, 2, 2, 2), norm_num_groups=4,
+        sample_size=SIDE // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=2,
+        block_out_channels=(8, 16, 16, 16),
+        attention_head_dim=(1, 2, 2, 2),
+        norm_num_groups=4,
         cross_attention_dim=8,
         down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3)
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    )
     return UNet2DConditionModel(**{**config, **changes})
 
 
 def ddim(**changes):
     from diffusers import DDIMScheduler
 
-    return DDIMScheduler(**{**dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                                   clip_sample=False, set_alpha_to_one=False, steps_offset=1), **changes})
+    return DDIMScheduler(
+        **{
+            **dict(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                clip_sample=False,
+                set_alpha_to_one=False,
+                steps_offset=1,
+            ),
+            **changes,
+        }
+    )
 
 
 def build_sd(folder, unet=None, scheduler=None):
@@ -75,8 +107,15 @@ def build_sd(folder, unet=None, scheduler=None):
 
     torch.manual_seed(0)
     pipe = StableDiffusionPipeline(
-        tiny_vae(), tiny_text_encoder(8), tiny_tokenizer(folder), unet or tiny_unet(), scheduler or ddim(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+        tiny_vae(),
+        tiny_text_encoder(8),
+        tiny_tokenizer(folder),
+        unet or tiny_unet(),
+        scheduler or ddim(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -86,22 +125,36 @@ def build_sdxl(folder):
 
     torch.manual_seed(0)
     unet = tiny_unet(
-        block_out_channels=(8, 16, 16), attention_head_dim=(1, 2, 2), use_linear_projection=True,
+        block_out_channels=(8, 16, 16),
+        attention_head_dim=(1, 2, 2),
+        use_linear_projection=True,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2, 3), cross_attention_dim=16, addition_embed_type="text_time",
-        addition_time_embed_dim=8, projection_class_embeddings_input_dim=6 * 8 + 8)
+        transformer_layers_per_block=(1, 2, 3),
+        cross_attention_dim=16,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 8,
+    )
     tokenizer = tiny_tokenizer(folder)
-    pipe = StableDiffusionXLPipeline(tiny_vae(), tiny_text_encoder(8), tiny_text_encoder(8, True), tokenizer,
-                                     tokenizer, unet, ddim(), force_zeros_for_empty_prompt=False,
-                                     add_watermarker=False)
+    pipe = StableDiffusionXLPipeline(
+        tiny_vae(),
+        tiny_text_encoder(8),
+        tiny_text_encoder(8, True),
+        tokenizer,
+        tokenizer,
+        unet,
+        ddim(),
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory):
-    """SD 1.5's shape. Weights want gradients and the UNet is in training mode, as code must not rely on a loader."""
+    """SD 1.5's shape; weights want gradients and the UNet trains, for code must not rely on a loader."""
     pipe = build_sd(tmp_path_factory.mktemp("sd"))
     pipe.unet.train()
     return pipe
@@ -110,8 +163,11 @@ def tiny_sd(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_sd21(tmp_path_factory):
     """SD 2.1's: v-prediction, linear projections."""
-    return build_sd(tmp_path_factory.mktemp("sd21"), tiny_unet(use_linear_projection=True),
-                    ddim(prediction_type="v_prediction"))
+    return build_sd(
+        tmp_path_factory.mktemp("sd21"),
+        tiny_unet(use_linear_projection=True),
+        ddim(prediction_type="v_prediction"),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -147,19 +203,24 @@ def seed(value=0):
 
 def state_of(pipe):
     """Everything about a pipeline that a verb might leave changed."""
-    modules = [m for part in pipe.components.values() if isinstance(part, torch.nn.Module) for m in part.modules()]
+    modules = [
+        m for part in pipe.components.values() if isinstance(part, torch.nn.Module) for m in part.modules()
+    ]
     weights = [p for m in modules for p in m.parameters(recurse=False)]
     scheduler = {name: value for name, value in vars(pipe.scheduler).items() if name != "_internal_dict"}
     return {
-        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules],
+        "hooks": [
+            len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules
+        ],
         "training": [m.training for m in modules],
         "requires_grad": [p.requires_grad for p in weights],
         "grad": [p.grad is None for p in weights],
         "dtype": [p.dtype for p in weights],
         "forward": ["forward" in vars(m) for m in modules],
         "values": [float(p.detach().double().sum()) for p in weights],
-        "scheduler": {name: value.tolist() if hasattr(value, "tolist") else value
-                      for name, value in scheduler.items()},
+        "scheduler": {
+            name: value.tolist() if hasattr(value, "tolist") else value for name, value in scheduler.items()
+        },
     }
 
 

@@ -5,7 +5,15 @@ import torch
 from conftest import unchanged
 from torch.nn import functional as F
 
-from attnd_nb import attention_map, encode_prompt, inject, predict_noise, record, self_attention_layers, token_grid
+from attnd_nb import (
+    attention_map,
+    encode_prompt,
+    inject,
+    predict_noise,
+    record,
+    self_attention_layers,
+    token_grid,
+)
 from attnd_nb.attention import Features, select_layers, union
 
 LAYER = "up_blocks.3.attentions.2.transformer_blocks.0.attn1"
@@ -34,7 +42,9 @@ def test_sd15_layout_is_the_papers(tiny_sd):
     names = list(self_attention_layers(tiny_sd))
     assert len(names) == 16
     assert names.index("mid_block.attentions.0.transformer_blocks.0.attn1") == 6
-    assert [n.split(".attentions")[0] for n in select_layers(tiny_sd, "last6")] == ["up_blocks.2"] * 3 + ["up_blocks.3"] * 3
+    assert [n.split(".attentions")[0] for n in select_layers(tiny_sd, "last6")] == ["up_blocks.2"] * 3 + [
+        "up_blocks.3"
+    ] * 3
 
 
 def test_layers_by_name_index_and_count_agree(tiny_sd):
@@ -58,12 +68,13 @@ def test_recorded_tensors_are_those_attention_used(any_pipe, latents, monkeypatc
     def overheard(query, key, value, **options):
         calls.append((query, key, value, true(query, key, value, **options)))
         return calls[-1][-1]
+
     monkeypatch.setattr(F, "scaled_dot_product_attention", overheard)
     with unchanged(any_pipe), record(any_pipe) as features:
         run(any_pipe, latents)
     # In each transformer block self-attention runs first, cross-attention second.
     assert len(features) == len(self_attention_layers(any_pipe))
-    calls = calls[-2 * len(features):]  # before them come those of the text encoders
+    calls = calls[-2 * len(features) :]  # before them come those of the text encoders
     for layer, used in zip(features.values(), calls[::2]):
         for seen, tensor in zip((layer.query, layer.key, layer.value, layer.output), used):
             assert torch.equal(seen, tensor)
@@ -83,6 +94,7 @@ def test_early_stop_gives_the_same_features_and_gradients(any_pipe, latents):
             run(any_pipe, z)
         total = sum(layer.output.square().mean() for layer in features.values())
         return features, torch.autograd.grad(total, z)[0]
+
     whole, expected = gradient(False)
     stopped, seen = gradient(True)
     assert list(whole) == list(stopped)
@@ -105,6 +117,7 @@ def test_gradient_checkpointing_changes_nothing(tiny_sd, latents):
         with record(tiny_sd, "last6", stop=True) as features:
             run(tiny_sd, z)
         return torch.autograd.grad(sum(layer.output.square().mean() for layer in features.values()), z)[0]
+
     plain = gradient()
     tiny_sd.unet.enable_gradient_checkpointing()
     try:
@@ -129,13 +142,17 @@ def test_errors_inside_the_block_get_out_and_hooks_go(tiny_sd, latents):
         with record(tiny_sd) as features:
             run(tiny_sd, latents)
             with inject(tiny_sd, {LAYER: features[LAYER]}):
-                1 / 0
+                raise ZeroDivisionError
 
 
 def test_unreadable_layers_are_refused(tiny_sd, monkeypatch):
     module = self_attention_layers(tiny_sd)[LAYER]
-    for name, value, why in [("fused_projections", True, "fused"), ("norm_q", torch.nn.Identity(), "norm_q"),
-                             ("scale", 1.0, "1/√d"), ("inner_kv_dim", 4, "wide")]:
+    for name, value, why in [
+        ("fused_projections", True, "fused"),
+        ("norm_q", torch.nn.Identity(), "norm_q"),
+        ("scale", 1.0, "1/√d"),
+        ("inner_kv_dim", 4, "wide"),
+    ]:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
             with pytest.raises(ValueError, match=why):

@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+import torch
 
 from attnd_nb.exercises import Wrong, attempt, exercises, progress, report
 
@@ -44,6 +45,14 @@ def test_attempt_goes_on_with_the_reference_until_the_answer_is_right(capsys):
         "open", "not yet", "stopped with ZeroDivisionError", "0 of 1 exercises solved; open", "solved",
         "1 of 1 exercises solved"]
     assert "return 1 / 0" in out[2]
+
+
+def test_the_answer_of_lesson_00_is_the_noise_of_the_package(tiny_sd):
+    from attnd_nb.sampling import draw_noise
+
+    size, generator = (64, 48), torch.Generator().manual_seed(3)
+    noise = draw_noise(tiny_sd, 2, size, generator)
+    assert torch.equal(noise, exercises("00")[0].reference(noise.shape, 3))
 
 
 def test_unknown_exercises_are_named():

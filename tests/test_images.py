@@ -16,7 +16,9 @@ def same(image, colour, tolerance=0):
     return np.abs(np.asarray(image, int) - np.array(colour)).max() <= tolerance
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
+@pytest.mark.parametrize(
+    "mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"]
+)
 def test_every_mode_becomes_rgb(mode):
     grey = Image.new("L", (6, 4), 255)
     if mode == "I;16":
@@ -42,7 +44,11 @@ def test_every_file_type(tmp_path, suffix):
 
 
 def test_transparency_lies_over_white(tmp_path):
-    for colour, expected in [((*RED, 0), (255, 255, 255)), ((*RED, 255), RED), ((0, 0, 0, 128), (127, 127, 127))]:
+    for colour, expected in [
+        ((*RED, 0), (255, 255, 255)),
+        ((*RED, 255), RED),
+        ((0, 0, 0, 128), (127, 127, 127)),
+    ]:
         assert same(open_image(Image.new("RGBA", (2, 2), colour)), expected, tolerance=1)
     palette = Image.new("P", (2, 2), 0)
     palette.putpalette([*RED] * 256)
@@ -71,8 +77,15 @@ def test_exif_rotation_is_applied(tmp_path):
 def test_arrays_and_tensors_agree():
     array = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     tensor = torch.from_numpy(array).permute(2, 0, 1)
-    sources = [array, array / 255, (array / 255).astype(np.float32), tensor, tensor[None], tensor / 255,
-               Image.fromarray(array)]
+    sources = [
+        array,
+        array / 255,
+        (array / 255).astype(np.float32),
+        tensor,
+        tensor[None],
+        tensor / 255,
+        Image.fromarray(array),
+    ]
     for source in sources:
         assert np.array_equal(np.asarray(open_image(source)), array)
     assert np.array_equal(np.asarray(open_image(array[:, :, :1]))[:, :, 2], array[:, :, 0])
@@ -84,24 +97,27 @@ def test_opening_copies_and_leaves_the_original_alone():
     assert same(image, RED)
 
 
-@pytest.mark.parametrize("source, error, words", [
-    ("nowhere.png", FileNotFoundError, "nowhere.png"),
-    ("https://example.org/a.png", ValueError, "download"),
-    (".", ValueError, "folder"),
-    (np.zeros((0, 4, 3)), ValueError, "no pixels"),
-    (np.full((2, 2, 3), np.nan), ValueError, "NaN"),
-    (np.full((2, 2, 3), np.inf), ValueError, "infinite"),
-    (np.full((2, 2, 3), 255.0), ValueError, "0..255"),
-    (np.full((2, 2), -1.0), ValueError, r"\[-1, 1\]"),
-    (np.zeros((2, 2, 3), np.int64), ValueError, "int64"),
-    (np.zeros((2, 2, 5)), ValueError, "(2, 2, 5)"),
-    (np.zeros((2,)), ValueError, "(2,)"),
-    (torch.zeros(2, 2, 3), ValueError, "(2, 2, 3)"),
-    (torch.zeros(2, 3, 4, 4), ValueError, "list"),
-    (np.broadcast_to(np.uint8(0), (20000, 20000)), ValueError, "too large"),
-    (None, TypeError, "NoneType"),
-    (3, TypeError, "int"),
-])
+@pytest.mark.parametrize(
+    "source, error, words",
+    [
+        ("nowhere.png", FileNotFoundError, "nowhere.png"),
+        ("https://example.org/a.png", ValueError, "download"),
+        (".", ValueError, "folder"),
+        (np.zeros((0, 4, 3)), ValueError, "no pixels"),
+        (np.full((2, 2, 3), np.nan), ValueError, "NaN"),
+        (np.full((2, 2, 3), np.inf), ValueError, "infinite"),
+        (np.full((2, 2, 3), 255.0), ValueError, "0..255"),
+        (np.full((2, 2), -1.0), ValueError, r"\[-1, 1\]"),
+        (np.zeros((2, 2, 3), np.int64), ValueError, "int64"),
+        (np.zeros((2, 2, 5)), ValueError, "(2, 2, 5)"),
+        (np.zeros((2,)), ValueError, "(2,)"),
+        (torch.zeros(2, 2, 3), ValueError, "(2, 2, 3)"),
+        (torch.zeros(2, 3, 4, 4), ValueError, "list"),
+        (np.broadcast_to(np.uint8(0), (20000, 20000)), ValueError, "too large"),
+        (None, TypeError, "NoneType"),
+        (3, TypeError, "int"),
+    ],
+)
 def test_what_is_no_picture_says_so(source, error, words):
     with pytest.raises(error) as caught:
         open_image(source)
@@ -111,8 +127,11 @@ def test_what_is_no_picture_says_so(source, error, words):
 def test_broken_files_say_so(tmp_path):
     picture().save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
-    for name, content, words in [("text.png", b"not a picture", "Pillow"), ("empty.jpg", b"", "Pillow"),
-                                 ("cut.png", whole[:len(whole) // 2], "broken")]:
+    for name, content, words in [
+        ("text.png", b"not a picture", "Pillow"),
+        ("empty.jpg", b"", "Pillow"),
+        ("cut.png", whole[: len(whole) // 2], "broken"),
+    ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=words) as caught:
             open_image(tmp_path / name)
@@ -152,6 +171,7 @@ def test_fitting_keeps_aspect_and_area_and_is_stable(tiny_sd):
 def test_nearest_size():
     class Pipe:
         vae_scale_factor = 8
+
     assert nearest_size(Pipe, (3, 12)) == (8, 16) and nearest_size(Pipe, (64, 67)) == (64, 64)
 
 
@@ -184,7 +204,9 @@ def test_an_autoencoder_without_a_distribution_works_too(tiny_sd, monkeypatch):
     from diffusers import AutoencoderTiny
 
     torch.manual_seed(0)
-    vae = AutoencoderTiny(latent_channels=8, encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4)
+    vae = AutoencoderTiny(
+        latent_channels=8, encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4
+    )
     monkeypatch.setattr(tiny_sd, "vae", vae)
     latents = encode(tiny_sd, picture())
     assert latents.shape == (1, 8, 8, 8) and decode(tiny_sd, latents).shape == (1, 3, 64, 64)

@@ -10,7 +10,9 @@ from attnd_nb.attention import Features
 
 def layer(seed, batch=1, heads=2, tokens=6, width=4, grad=False):
     generator = torch.Generator().manual_seed(seed)
-    q, k, v = (torch.randn(batch, heads, tokens, width, generator=generator).requires_grad_(grad) for _ in range(3))
+    q, k, v = (
+        torch.randn(batch, heads, tokens, width, generator=generator).requires_grad_(grad) for _ in range(3)
+    )
     return Features(q, k, v, F.scaled_dot_product_attention(q, k, v))
 
 
@@ -32,8 +34,13 @@ def test_an_image_is_its_own_ideal():
 
 def test_ad_loss_is_equation_three():
     x, s = layer(0), layer(1, tokens=9)
-    expected = sum((x.output[0, h] - slow_attention(x.query[0, h], s.key[0, h], s.value[0, h])).abs().sum()
-                   for h in range(2)) / x.output.numel()
+    expected = (
+        sum(
+            (x.output[0, h] - slow_attention(x.query[0, h], s.key[0, h], s.value[0, h])).abs().sum()
+            for h in range(2)
+        )
+        / x.output.numel()
+    )
     assert torch.allclose(ad_loss({"a": x}, {"a": s}), expected, atol=1e-6)
 
 
@@ -42,8 +49,10 @@ def test_losses_are_means_within_and_sums_over_layers():
     for loss in (ad_loss, content_loss):
         parts = loss(x, s, reduction="layers")
         assert list(parts) == ["a", "b"] and torch.equal(loss(x, s), parts["a"] + parts["b"])
-        doubled = {name: Features(*(t.repeat(2, 1, 1, 1) for t in (f.query, f.key, f.value, f.output)))
-                   for name, f in x.items()}
+        doubled = {
+            name: Features(*(t.repeat(2, 1, 1, 1) for t in (f.query, f.key, f.value, f.output)))
+            for name, f in x.items()
+        }
         assert torch.allclose(loss(doubled, s), loss(x, s))
 
 
@@ -53,8 +62,9 @@ def test_the_ideal_carries_no_gradient():
     assert s.key.grad is None and s.value.grad is None
     # dL/dq must be that of |output - constant|: with the ideal attached it would be another.
     ideal = F.scaled_dot_product_attention(x.query, s.key, s.value).detach()
-    expected = torch.autograd.grad((F.scaled_dot_product_attention(x.query, x.key, x.value) - ideal).abs().mean(),
-                                   x.query)[0]
+    expected = torch.autograd.grad(
+        (F.scaled_dot_product_attention(x.query, x.key, x.value) - ideal).abs().mean(), x.query
+    )[0]
     assert torch.allclose(x.query.grad, expected, atol=1e-7) and expected.abs().max() > 0
 
 
@@ -76,7 +86,9 @@ def test_several_references_share_one_softmax():
 
 def test_a_batch_of_references_is_a_list_of_them():
     x, pair = layer(0, batch=3), layer(1, batch=2)
-    assert torch.allclose(ad_loss({"a": x}, {"a": pair}), ad_loss({"a": x}, [{"a": pair[:1]}, {"a": pair[1:]}]))
+    assert torch.allclose(
+        ad_loss({"a": x}, {"a": pair}), ad_loss({"a": x}, [{"a": pair[:1]}, {"a": pair[1:]}])
+    )
 
 
 def test_half_precision_losses_are_float32():

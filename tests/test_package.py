@@ -1,6 +1,5 @@
 """The package as it is handed out: light to import, complete as a wheel, pinned within its own ranges."""
 
-import json
 import os
 import re
 import subprocess
@@ -94,16 +93,14 @@ def test_the_readme_commands_set_up_what_environment_yml_pins():
 
 def test_the_default_pictures_are_renderings_of_their_scenes():
     """So every task on them has a ground truth: the scene in another style, wider, of other materials."""
-    from attnd_nb import open_image
-    from attnd_nb.world import Scene
+    from attnd_nb.samples import sample, scene_of
 
-    images = ROOT / "data" / "images"
-    scenes = json.loads((images / "scenes.json").read_text())
-    assert {"content", "style", "texture"} == scenes.keys()
-    for name, scene in scenes.items():
-        picture = np.asarray(open_image(images / f"{name}.png"), np.float32) / 255
-        error = np.abs(picture - Scene.from_dict(scene).render(picture.shape[:2]))
+    for name in ("content", "style", "texture"):
+        picture = np.asarray(sample(name), np.float32) / 255
+        error = np.abs(picture - scene_of(name).render(picture.shape[:2]))
         assert error.mean() < 0.002, f"data/images/{name}.png is not what its scene renders"
+    with pytest.raises(ValueError, match="no sample 'nothing'; have .*content"):
+        sample("nothing")
 
 
 def test_the_main_job_makes_a_sheet_and_says_where(tiny_sd, tmp_path, monkeypatch, capsys):

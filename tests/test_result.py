@@ -15,26 +15,50 @@ from attnd_nb import guided_sample, optimize, replay
 def test_saved_results_can_be_replayed(tiny_sd, tmp_path):
     content = picture(3, (90, 130))
     for name, result in {
-        "transfer": optimize(tiny_sd, [picture(1), np.asarray(picture(2)) / 255], content, num_steps=2, generator=seed(4)),
+        "transfer": optimize(
+            tiny_sd, [picture(1), np.asarray(picture(2)) / 255], content, num_steps=2, generator=seed(4)
+        ),
         "texture": optimize(tiny_sd, picture(1), size=(33, 50), num_images=2, num_steps=2, layers=[14, 15]),
-        "prompt": guided_sample(tiny_sd, picture(1), ["a", "b"], num_inference_steps=2, guidance_scale=2,
-                                negative_prompt="c", adain=True, generator=seed(5)),
+        "prompt": guided_sample(
+            tiny_sd,
+            picture(1),
+            ["a", "b"],
+            num_inference_steps=2,
+            guidance_scale=2,
+            negative_prompt="c",
+            adain=True,
+            generator=seed(5),
+        ),
     }.items():
         folder = result.save(tmp_path / name)
         again = replay(folder, tiny_sd)
         assert torch.equal(again.latents, result.latents)
         assert again.losses == result.losses and again.seed == result.seed
         assert {k: v for k, v in again.settings.items() if k != "pictures"} == {
-            k: v for k, v in result.settings.items() if k != "pictures"}
-        assert replay(folder, tiny_sd, generator=seed(99), **(
-            {"num_steps": 1} if name != "prompt" else {"inner_steps": 0})).losses != result.losses
+            k: v for k, v in result.settings.items() if k != "pictures"
+        }
+        assert (
+            replay(
+                folder,
+                tiny_sd,
+                generator=seed(99),
+                **({"num_steps": 1} if name != "prompt" else {"inner_steps": 0}),
+            ).losses
+            != result.losses
+        )
 
 
 def test_files_hold_what_the_result_holds(tiny_sd, tmp_path):
     result = optimize(tiny_sd, picture(1), num_steps=3, num_images=2, generator=seed(), progress=False)
     folder = result.save(tmp_path / "a" / "b")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "image_0.png", "image_1.png", "input_style_0.png", "losses.csv", "losses.json", "settings.json"]
+        "image_0.png",
+        "image_1.png",
+        "input_style_0.png",
+        "losses.csv",
+        "losses.json",
+        "settings.json",
+    ]
     assert np.array_equal(np.asarray(Image.open(folder / "image_1.png")), np.asarray(result.images[1]))
     assert json.loads((folder / "losses.json").read_text()) == result.losses
     rows = list(csv.DictReader(open(folder / "losses.csv")))
@@ -65,7 +89,9 @@ def test_sizes_that_were_changed_are_reported(tiny_sd, tmp_path):
 def test_seeds_are_known_where_they_say_all(tiny_sd, tmp_path):
     drawn = optimize(tiny_sd, picture(1), num_steps=1, progress=False)
     fresh = torch.Generator().manual_seed(drawn.seed)
-    assert torch.equal(optimize(tiny_sd, picture(1), num_steps=1, generator=fresh, progress=False).latents, drawn.latents)
+    assert torch.equal(
+        optimize(tiny_sd, picture(1), num_steps=1, generator=fresh, progress=False).latents, drawn.latents
+    )
     used = optimize(tiny_sd, picture(1), num_steps=1, generator=fresh, progress=False)
     assert used.seed is None
     with pytest.raises(ValueError, match="used before"):

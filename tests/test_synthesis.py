@@ -7,8 +7,16 @@ import pytest
 import torch
 from conftest import picture, seed, unchanged
 
-from attnd_nb import (encode, encode_prompt, frozen, guided_sample, injected_sample, match_statistics, optimize,
-                      synthesis)
+from attnd_nb import (
+    encode,
+    encode_prompt,
+    frozen,
+    guided_sample,
+    injected_sample,
+    match_statistics,
+    optimize,
+    synthesis,
+)
 from attnd_nb.attention import self_attention_layers
 
 SAMPLE = dict(num_inference_steps=4, progress=False)
@@ -42,8 +50,14 @@ def test_optimize_is_algorithm_one(tiny_sd, style, content):
         return [seen[name] for name in names]
 
     before = unet.attn_processors
-    unet.set_attn_processor({name: Listen(name.removesuffix(".processor")) if name.removesuffix(".processor") in names
-                             else processor for name, processor in before.items()})
+    unet.set_attn_processor(
+        {
+            name: Listen(name.removesuffix(".processor"))
+            if name.removesuffix(".processor") in names
+            else processor
+            for name, processor in before.items()
+        }
+    )
     try:
         z_s, z_c = encode(tiny_sd, style), encode(tiny_sd, content)
         z = z_c.clone().requires_grad_()
@@ -71,8 +85,15 @@ def test_optimize_is_algorithm_one(tiny_sd, style, content):
 
 def test_optimize_starts_at_the_content(tiny_sd, style, content):
     start = []
-    optimize(tiny_sd, style, content, num_steps=1, learning_rate=1e-9, progress=False,
-             callback=lambda step: start.append(step.latents))
+    optimize(
+        tiny_sd,
+        style,
+        content,
+        num_steps=1,
+        learning_rate=1e-9,
+        progress=False,
+        callback=lambda step: start.append(step.latents),
+    )
     assert torch.allclose(start[0], encode(tiny_sd, content), atol=1e-6)
 
 
@@ -91,8 +112,12 @@ def test_an_image_that_is_the_style_stays(tiny_sd, style):
 
 def test_content_weight_holds_the_content(tiny_sd, style, content):
     start = encode(tiny_sd, content)
-    moved = {weight: (optimize(tiny_sd, style, content, weight, num_steps=6, progress=False).latents - start).abs().mean()
-             for weight in (0, 100)}
+    moved = {
+        weight: (optimize(tiny_sd, style, content, weight, num_steps=6, progress=False).latents - start)
+        .abs()
+        .mean()
+        for weight in (0, 100)
+    }
     assert moved[100] < moved[0]
 
 
@@ -101,16 +126,21 @@ def test_timesteps_run_from_coarse_to_fine(tiny_sd, style, monkeypatch, steps, f
     monkeypatch.setattr(synthesis.Distiller, "target", lambda *args, **options: None)
     monkeypatch.setattr(synthesis.Distiller, "update", lambda *args: None)
     seen = []
-    optimize(tiny_sd, style, num_steps=steps, progress=False, callback=lambda step: seen.append(step.timestep))
+    optimize(
+        tiny_sd, style, num_steps=steps, progress=False, callback=lambda step: seen.append(step.timestep)
+    )
     assert (seen[0], seen[-1], len(seen)) == (first, last, count) and seen == sorted(seen, reverse=True)
 
 
-@pytest.mark.parametrize("options", [
-    dict(prompt=["a b"], guidance_scale=3.0, num_images=2),
-    dict(prompt=["a", "b c"], guidance_scale=3.0, negative_prompt="z"),
-    dict(prompt=["a"], guidance_scale=1.0, size=(32, 48)),
-    dict(prompt=[""]),
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(prompt=["a b"], guidance_scale=3.0, num_images=2),
+        dict(prompt=["a", "b c"], guidance_scale=3.0, negative_prompt="z"),
+        dict(prompt=["a"], guidance_scale=1.0, size=(32, 48)),
+        dict(prompt=[""]),
+    ],
+)
 def test_without_inner_steps_guided_sampling_is_the_pipelines_own(any_pipe, style, options):
     ours = guided_sample(any_pipe, style, inner_steps=0, generator=seed(5), **options, **SAMPLE)
     height, width = options.get("size", (64, 64))
@@ -118,10 +148,16 @@ def test_without_inner_steps_guided_sampling_is_the_pipelines_own(any_pipe, styl
     # PyTorch takes another route through some matrix products while weights want gradients.
     with frozen(any_pipe):
         theirs = any_pipe(
-            options["prompt"], height=height, width=width, num_inference_steps=4, output_type="latent",
+            options["prompt"],
+            height=height,
+            width=width,
+            num_inference_steps=4,
+            output_type="latent",
             negative_prompt=negative and [negative] * len(options["prompt"]),
-            guidance_scale=options.get("guidance_scale", 1.0), num_images_per_prompt=options.get("num_images", 1),
-            latents=torch.randn(ours.latents.shape, generator=seed(5)))
+            guidance_scale=options.get("guidance_scale", 1.0),
+            num_images_per_prompt=options.get("num_images", 1),
+            latents=torch.randn(ours.latents.shape, generator=seed(5)),
+        )
     assert torch.equal(ours.latents, theirs.images)
     assert ours.losses == []
 
@@ -135,7 +171,15 @@ def test_guided_sampling_gets_closer_to_the_style(any_pipe, style):
 def test_guided_sampling_reads_at_the_previous_timestep(tiny_sd, style):
     result = guided_sample(tiny_sd, style, inner_steps=2, generator=seed(), **SAMPLE)
     assert [(entry["step"], entry["inner"], entry["timestep"]) for entry in result.losses] == [
-        (0, 0, 501), (0, 1, 501), (1, 0, 251), (1, 1, 251), (2, 0, 1), (2, 1, 1), (3, 0, 0), (3, 1, 0)]
+        (0, 0, 501),
+        (0, 1, 501),
+        (1, 0, 251),
+        (1, 1, 251),
+        (2, 0, 1),
+        (2, 1, 1),
+        (3, 0, 0),
+        (3, 1, 0),
+    ]
 
 
 def test_the_reference_noise_is_drawn_once_per_timestep(tiny_sd, style, monkeypatch):
@@ -154,13 +198,16 @@ def test_adam_is_new_at_each_timestep(tiny_sd, style, monkeypatch):
         before = z.detach().clone()
         true(self, run, adam, z, *args)
         moves.append((z.detach() - before).abs().median().item())
+
     monkeypatch.setattr(synthesis.Distiller, "update", update)
     guided_sample(tiny_sd, style, inner_steps=1, learning_rate=0.03, generator=seed(), **SAMPLE)
     assert np.allclose(moves, 0.03, rtol=1e-2) and len(moves) == 4
 
 
 def test_guided_sampling_with_content_follows_its_size(tiny_sd, style):
-    result = guided_sample(tiny_sd, style, content=picture(2, (48, 80)), num_images=2, generator=seed(), **SAMPLE)
+    result = guided_sample(
+        tiny_sd, style, content=picture(2, (48, 80)), num_images=2, generator=seed(), **SAMPLE
+    )
     assert result.latents.shape == (2, 8, 6, 10) and result.losses[0]["content"]
 
 
@@ -185,7 +232,9 @@ def test_injection_starts_from_the_same_noise_and_changes_the_picture(any_pipe, 
 def test_injection_reads_references_at_the_level_of_the_latents(tiny_sd, style, monkeypatch):
     """At each t the image and its reference are equally noised, and told the same t."""
     calls, true = [], synthesis.predict_noise
-    monkeypatch.setattr(synthesis, "predict_noise", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c))
+    monkeypatch.setattr(
+        synthesis, "predict_noise", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c)
+    )
     injected_sample(tiny_sd, style, generator=seed(), **SAMPLE)
     assert calls == [751, 501, 251, 1]
 
@@ -193,14 +242,35 @@ def test_injection_reads_references_at_the_level_of_the_latents(tiny_sd, style, 
 def test_injection_from_content_keeps_more_of_it_at_low_strength(tiny_sd, style, content):
     start = encode(tiny_sd, content)
     steps = []
-    far = {strength: (injected_sample(tiny_sd, style, content=content, strength=strength, num_inference_steps=10,
-                                      generator=seed(), progress=False, callback=steps.append).latents - start).abs().mean()
-           for strength in (0.1, 1)}
+    far = {
+        strength: (
+            injected_sample(
+                tiny_sd,
+                style,
+                content=content,
+                strength=strength,
+                num_inference_steps=10,
+                generator=seed(),
+                progress=False,
+                callback=steps.append,
+            ).latents
+            - start
+        )
+        .abs()
+        .mean()
+        for strength in (0.1, 1)
+    }
     assert far[0.1] < far[1] and len(steps) == 1 + 10
 
 
-@pytest.mark.parametrize("verb, options", [
-    (optimize, dict(num_steps=3)), (guided_sample, dict(prompt="a", adain=True, **SAMPLE)), (injected_sample, SAMPLE)])
+@pytest.mark.parametrize(
+    "verb, options",
+    [
+        (optimize, dict(num_steps=3)),
+        (guided_sample, dict(prompt="a", adain=True, **SAMPLE)),
+        (injected_sample, SAMPLE),
+    ],
+)
 def test_a_seed_fixes_the_result_and_several_styles_work(tiny_sd, style, verb, options):
     styles = [style, picture(7, (32, 64))]
     first, again, other = (verb(tiny_sd, styles, generator=seed(n), **options) for n in (1, 1, 2))
@@ -209,14 +279,16 @@ def test_a_seed_fixes_the_result_and_several_styles_work(tiny_sd, style, verb, o
     assert not torch.allclose(first.latents, swapped.latents)
 
 
-@pytest.mark.parametrize("verb, options", [
-    (optimize, dict(num_steps=4)), (guided_sample, SAMPLE), (injected_sample, SAMPLE)])
+@pytest.mark.parametrize(
+    "verb, options", [(optimize, dict(num_steps=4)), (guided_sample, SAMPLE), (injected_sample, SAMPLE)]
+)
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("at", [0, 2])
 def test_nothing_is_left_behind(tiny_sd, style, content, verb, options, error, at):
     def callback(step):
         if error and step.step == at:
             raise error("stop here")
+
     with unchanged(tiny_sd):
         if error:
             with pytest.raises(error, match="stop here"):
@@ -229,7 +301,8 @@ def test_the_callback_sees_every_step_and_may_keep_what_it_sees(tiny_sd, style):
     seen = []
     result = optimize(tiny_sd, style, num_steps=4, generator=seed(), progress=False, callback=seen.append)
     assert [(s.step, s.timestep, s.loss) for s in seen] == [
-        (entry["step"], entry["timestep"], entry["total"]) for entry in result.losses]
+        (entry["step"], entry["timestep"], entry["total"]) for entry in result.losses
+    ]
     assert torch.equal(seen[-1].latents, result.latents) and not torch.equal(seen[0].latents, seen[1].latents)
     assert not seen[0].latents.requires_grad
     plain = optimize(tiny_sd, style, num_steps=4, generator=seed(), progress=False)
@@ -246,39 +319,42 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
             result = optimize(half, style, num_steps=6, learning_rate=0.001, generator=seed(), progress=False)
         full = optimize(tiny_sd, style, num_steps=6, learning_rate=0.001, generator=seed(), progress=False)
         assert result.latents.dtype == torch.float32
-        # bfloat16 latents could not move by .001 from values near 1; float32 ones do, and nearly as in full precision.
+        # bfloat16 latents could not move by .001 from values near 1; these move nearly as in full precision.
         assert (result.latents - full.latents).abs().max() < 0.013
         assert math.isclose(totals(result)[-1], totals(full)[-1], rel_tol=0.1)
 
 
-@pytest.mark.parametrize("verb, options, words", [
-    (optimize, dict(size=(64, 64), content=picture()), "size"),
-    (optimize, dict(num_images=2, content=picture()), "num_images"),
-    (optimize, dict(content_weight=0.2), "content_weight"),
-    (optimize, dict(content=picture(), content_weight=-1), "content_weight"),
-    (optimize, dict(num_steps=0), "num_steps"),
-    (optimize, dict(num_steps=1001), "1000"),
-    (optimize, dict(learning_rate=0), "learning_rate"),
-    (optimize, dict(learning_rate=math.nan), "learning_rate"),
-    (optimize, dict(num_images=0), "num_images"),
-    (optimize, dict(size=(64,)), "size"),
-    (optimize, dict(layers="last99"), "last99"),
-    (optimize, dict(resolution=3), "resolution"),
-    (optimize, dict(style=[]), "style"),
-    (optimize, dict(style="nowhere.png"), "nowhere.png"),
-    (optimize, dict(generator=0), "manual_seed"),
-    (guided_sample, dict(inner_steps=-1), "inner_steps"),
-    (guided_sample, dict(num_images=0), "num_images"),
-    (guided_sample, dict(negative_prompt="a"), "negative_prompt"),
-    (guided_sample, dict(prompt="a", guidance_scale=1, negative_prompt="b"), "negative_prompt"),
-    (guided_sample, dict(guidance_scale=7.5), "guidance_scale"),
-    (guided_sample, dict(prompt=[]), "prompt"),
-    (guided_sample, dict(prompt=3), "prompt"),
-    (guided_sample, dict(size=(64, 64), content=picture()), "size"),
-    (injected_sample, dict(strength=0.5), "strength"),
-    (injected_sample, dict(content=picture(), strength=0), "strength"),
-    (injected_sample, dict(content=picture(), strength=1.5), "strength"),
-])
+@pytest.mark.parametrize(
+    "verb, options, words",
+    [
+        (optimize, dict(size=(64, 64), content=picture()), "size"),
+        (optimize, dict(num_images=2, content=picture()), "num_images"),
+        (optimize, dict(content_weight=0.2), "content_weight"),
+        (optimize, dict(content=picture(), content_weight=-1), "content_weight"),
+        (optimize, dict(num_steps=0), "num_steps"),
+        (optimize, dict(num_steps=1001), "1000"),
+        (optimize, dict(learning_rate=0), "learning_rate"),
+        (optimize, dict(learning_rate=math.nan), "learning_rate"),
+        (optimize, dict(num_images=0), "num_images"),
+        (optimize, dict(size=(64,)), "size"),
+        (optimize, dict(layers="last99"), "last99"),
+        (optimize, dict(resolution=3), "resolution"),
+        (optimize, dict(style=[]), "style"),
+        (optimize, dict(style="nowhere.png"), "nowhere.png"),
+        (optimize, dict(generator=0), "manual_seed"),
+        (guided_sample, dict(inner_steps=-1), "inner_steps"),
+        (guided_sample, dict(num_images=0), "num_images"),
+        (guided_sample, dict(negative_prompt="a"), "negative_prompt"),
+        (guided_sample, dict(prompt="a", guidance_scale=1, negative_prompt="b"), "negative_prompt"),
+        (guided_sample, dict(guidance_scale=7.5), "guidance_scale"),
+        (guided_sample, dict(prompt=[]), "prompt"),
+        (guided_sample, dict(prompt=3), "prompt"),
+        (guided_sample, dict(size=(64, 64), content=picture()), "size"),
+        (injected_sample, dict(strength=0.5), "strength"),
+        (injected_sample, dict(content=picture(), strength=0), "strength"),
+        (injected_sample, dict(content=picture(), strength=1.5), "strength"),
+    ],
+)
 def test_arguments_out_of_range_or_without_effect_are_errors(tiny_sd, verb, options, words):
     with pytest.raises((ValueError, TypeError, FileNotFoundError), match=words):
         verb(tiny_sd, **{"style": picture(), **options})

@@ -129,7 +129,8 @@ def test_signs_and_distances_of_shapes():
     circular = [(np.cos(a), np.sin(a)) for a in np.arange(12) * np.pi / 6]
     truth = np.hypot(u, v) - 1
     near = np.abs(truth) < .1
-    discs = circle(u, v, 0, 0, 1), ellipse(u, v, 0, 0, 1, 1), outline(u, v, circular), capsule(u, v, 0, 0, 0, 0, 1)
+    discs = [circle(u, v, 0, 0, 1), ellipse(u, v, 0, 0, 1, 1), outline(u, v, circular),
+             capsule(u, v, 0, 0, 0, 0, 1)]
     for sdf in discs:
         assert np.abs(sdf - truth)[near].max() < .02
         assert (np.sign(sdf) == np.sign(truth))[np.abs(truth) > .01].all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import platform
 from pathlib import Path
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes of the data stage (default: one a core)")
     parser.add_argument("--to", type=Path, default=Path("data/mini"), help="the folder that export writes and evaluate reads")
     parser.add_argument("--photos", type=Path, help="a folder of real pictures that evaluate measures as well")
+    parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="what the model card names")
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     if args.stage in ("vae", "unet", "recogniser") and not args.minutes:
@@ -46,7 +48,7 @@ def main() -> None:
     else:
         from . import evaluate
 
-        evaluate.run(args.run, args.to, args.photos)
+        evaluate.run(args.run, args.to, args.photos, args.machine)
 
 
 if __name__ == "__main__":

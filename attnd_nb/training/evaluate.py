@@ -19,7 +19,7 @@ from attnd_nb.metrics import edge_correlation, patch_distance, psnr
 from attnd_nb.plots import contact_sheet
 from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_scene
 
-from . import recogniser
+from . import card, recogniser
 from .data import HELD_OUT
 
 WEIGHTS = (0.05, 0.15, 0.25, 0.5)
@@ -29,8 +29,8 @@ WORLD_PAIRS = (("watercolour", 11), ("mosaic", 12), ("woodcut", 13))
 WORLD_TEXTURES = ("gravel", "brick", "leaves")
 
 
-def run(run: Path, target: Path, photos: Path | None) -> None:
-    """Measures everything, writes `run/figures.json` as it goes, and sheets of pictures beside it."""
+def run(run: Path, target: Path, photos: Path | None, machine: str) -> None:
+    """Measures everything; writes `run/figures.json` as it goes, sheets of pictures beside it, and the model card."""
     pipe = load_pipeline(str(target))
     figures: dict = {}
     stages = {
@@ -44,6 +44,7 @@ def run(run: Path, target: Path, photos: Path | None) -> None:
         figures[name] = measure()
         print(f"{name}, {time.monotonic() - start:.0f} s: {json.dumps(figures[name])}", flush=True)
         (run / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    card.write(run, target, machine)
 
 
 def seeded() -> torch.Generator:

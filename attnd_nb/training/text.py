@@ -26,7 +26,8 @@ def build_tokenizer(words: list[str]) -> CLIPTokenizer:
     )
     bpe.train_from_iterator(sorted(set(words)), trainer)
     model = json.loads(bpe.to_str())["model"]
-    tokens = dict.fromkeys([*letters, *(c + "</w>" for c in letters), *sorted(model["vocab"], key=model["vocab"].get), START, END])
+    pieces = sorted(model["vocab"], key=model["vocab"].get)
+    tokens = dict.fromkeys([*letters, *(c + "</w>" for c in letters), *pieces, START, END])
     vocabulary = {token: index for index, token in enumerate(tokens)}
     merges = [tuple(merge) for merge in model["merges"]]
     return CLIPTokenizer(

@@ -29,7 +29,7 @@ def build(widths=(32, 64, 128, 128), channels: int = 8, text_width: int = 128) -
     """SD 1.5's layout at a quarter of its size: four levels, two layers a block, sixteen self-attention layers."""
     return UNet2DConditionModel(
         sample_size=32, in_channels=channels, out_channels=channels, block_out_channels=widths, layers_per_block=2,
-        cross_attention_dim=text_width, attention_head_dim=tuple(w // 16 for w in widths), norm_num_groups=8,
+        cross_attention_dim=text_width, attention_head_dim=tuple(w // 32 for w in widths), norm_num_groups=8,
     )  # fmt: skip  (attention_head_dim is, by an old slip in diffusers, the number of heads)
 
 
@@ -54,20 +54,26 @@ def min_snr_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     return snr.clamp(max=GAMMA) / snr
 
 
-def batch_of(full, half, ids, empty, size: int, generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latents (size, c, h, w) and caption ids (size, 24): whole images, or crops of them where `half` is asked for.
+def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (n, c, h, w) and their caption ids (n, 24), some captions emptied.
 
-    full: latents to draw from at 32x32, or None in the first part of the training, which sees `half` (16x16) only.
+    A coarse batch holds 32 latents of 16x16, whole pictures at half size or parts of whole ones by the toss of a coin
+    (composition from the first, texture at its own scale from the second); a fine one holds 16 of 32x32.
     """
-    source = half if full is None else full
-    index = torch.randint(len(source), (size,), generator=generator)
+    size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1)
+    index = torch.randint(len(full), (size,), generator=generator)
     side = torch.randint(2, (size,), generator=generator)
+    toss, top, left = torch.randint(2**16, (3,), generator=generator).tolist()
+    latents = half[index, side] if coarse and toss % 2 else full[index, side]
+    if coarse and not toss % 2:
+        top, left = (corner % (latents.shape[-1] // 2 + 1) for corner in (top, left))
+        latents = latents[..., top : top + latents.shape[-2] // 2, left : left + latents.shape[-1] // 2]
     dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
-    return source[index, side].float(), torch.where(dropped[:, None], empty, ids[index])
+    return latents.float(), torch.where(dropped[:, None], empty, ids[index])
 
 
-def run(run: Path, minutes: float, peak: float = 1e-3, coarse_share: float = 0.4) -> None:
-    """Trains on images of half the size first (four times as many a second), then at full size; checkpoint `run/unet.pt`."""
+def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5) -> None:
+    """Trains on small latents first (five times as many a second), then on whole ones; checkpoint `run/unet.pt`."""
     from attnd_nb.world import VOCABULARY
 
     full, half, captions = latents.load(run)
@@ -82,11 +88,9 @@ def run(run: Path, minutes: float, peak: float = 1e-3, coarse_share: float = 0.4
     alphas_cumprod = alphas_cumprod.to(device())
     generator = torch.Generator()
     generator.seed()
-    large = 4 if device().type == "cuda" else 1
 
     def loss_of(progress: float) -> dict:
-        coarse = progress < coarse_share
-        clean, tokens = batch_of(None if coarse else full, half, ids, empty, (32 if coarse else 16) * large, generator)
+        clean, tokens = batch_of(full, half, ids, empty, progress < coarse_share, generator)
         clean, tokens = clean.to(device()), tokens.to(device())
         noise = torch.randn_like(clean)
         timestep = torch.randint(1000, (len(clean),), device=device())

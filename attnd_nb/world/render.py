@@ -1,7 +1,7 @@
 """From a scene to layers (colour, light, labels, outlines), and from layers to a picture in a style.
 
-All geometry is a function of absolute coordinates. Filters with a reach (blurs, strokes) belong to styles; each
-style names its reach as a margin, which is rendered around the window and cut off again.
+All geometry is a function of absolute coordinates. Filters with a reach (blurs, strokes) belong to
+styles; each style names its reach as a margin, which is rendered around the window and cut off again.
 """
 
 import functools
@@ -34,6 +34,12 @@ class Layers:
     edge: np.ndarray  # px to the nearest visible outline, negative inside an item, cut at ±EDGE_REACH
     rim: np.ndarray  # the same for the items' silhouettes alone, without their inner outlines
     flow: float  # main direction of the ground's strokes, radians
+    texture: bool  # a scene without items: the ground is the subject
+
+    @property
+    def subject(self):
+        """Where the picture's subject is rather than its background, (h, w) bool."""
+        return (self.labels > 0) | self.texture
 
     @property
     def lit(self):
@@ -87,8 +93,8 @@ def compose(scene, size, origin, scale):
     x, y = _grid(size, origin, scale)
     layers = Layers(
         x, y, scale, _ground(scene, x, y), np.ones(size, np.float32), np.zeros(size, np.int32),
-        np.zeros(size, np.int32), np.full(size, EDGE_REACH, np.float32), np.full(size, EDGE_REACH, np.float32),
-        fields.params(fields.mix(scene.seed, 9)).uniform(-0.5, 0.5),
+        np.zeros(size, np.int32), *(np.full(size, EDGE_REACH, np.float32) for _ in range(2)),
+        fields.params(fields.mix(scene.seed, 9)).uniform(-0.5, 0.5), not scene.items,
     )  # fmt: skip
     for i, item in enumerate(scene.items):
         patch = _Patch(item, size, origin, scale)
@@ -141,7 +147,7 @@ class _Patch:
 
 
 def _box(mask):
-    """Slices of the smallest box around all true pixels, with a border of a pixel where there is room; or None."""
+    """Slices of the smallest box around all true pixels, a pixel wider where there is room; or None."""
     hits = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
     if not len(hits[0]):
         return None

@@ -10,8 +10,8 @@ from .scene import Item, Scene, Style
 from .styles import STYLES
 from .things import THINGS
 
-# kind: share. "leaves" (dead leaves with textures), "noise" (natural spectra) and "lit" (pictures blurred, lit
-# and cropped) are for general features: learning to see from noise and programs (Baradad et al., 2021, 2022).
+# kind: share. "leaves" (dead leaves with textures), "noise" (natural spectra) and "lit" (pictures blurred,
+# lit and cropped) are for general features: learning to see from noise (Baradad et al., 2021, 2022).
 KINDS = {"scene": 0.62, "material": 0.18, "leaves": 0.10, "noise": 0.05, "lit": 0.05}
 _SIZES = {1: (130, 204), 2: (102, 138), 3: (90, 112)}
 

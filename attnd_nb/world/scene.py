@@ -1,7 +1,7 @@
 """Scenes as data: what stands where, of which material, on which ground, in which style.
 
-A scene holds no pixels. `Scene.render` draws any window of it at any scale, and the `with_*` methods change one
-thing and leave the rest alone; so every task of the course has its ground truth: the same scene in the
+A scene holds no pixels. `Scene.render` draws any window of it at any scale, and the `with_*` methods change
+one thing and leave the rest alone; so every task of the course has its ground truth: the same scene in the
 reference's style, of another material, with another thing, or wider than its frame.
 """
 
@@ -72,9 +72,9 @@ class Scene:
     def render(self, size=(256, 256), origin=(0, 0), scale=1.0):
         """The picture, (height, width, 3) float32 in [0, 1].
 
-        `size` is (height, width) in output pixels, `origin` the (top, left) corner in reference pixels, `scale`
-        the output pixels per reference pixel. Windows of one scene agree wherever they overlap, if the distance
-        of their origins is a whole number of output pixels.
+        `size` is (height, width) in output pixels, `origin` the (top, left) corner in reference pixels,
+        `scale` the output pixels per reference pixel. Windows of one scene agree where they overlap, if the
+        distance of their origins is a whole number of output pixels.
         """
         return draw(self, size, origin, scale)
 

@@ -1,7 +1,7 @@
 """The rendering styles: each maps layers and a seed to a picture; palette and strokes follow from the seed.
 
-A style changes the whole picture. Patterns are anchored to absolute coordinates, so that a wider render agrees
-with a narrower one; what a style's filters and strokes reach is its margin.
+A style changes the whole picture. Patterns are anchored to absolute coordinates, so that a wider render
+agrees with a narrower one; what a style's filters and strokes reach is its margin.
 """
 
 from collections.abc import Callable

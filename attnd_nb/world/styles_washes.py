@@ -14,10 +14,11 @@ def photo(layers, seed):
     image = layers.lit
     focus = rng.uniform(-1.5, 2.6)
     if focus > 0.6:
-        ground = (layers.labels == 0).astype(np.float32)
+        ground = (~layers.subject).astype(np.float32)
         soft = tools.blur(image * ground[..., None], focus, layers.scale)
         weight = tools.blur(ground, focus, layers.scale)
-        image = lerp(image, soft / np.maximum(weight, 0.02)[..., None], smoothstep(0.5, 2.0, layers.edge))
+        soft = soft / np.maximum(weight, 0.02)[..., None]
+        image = lerp(image, soft, smoothstep(0.5, 2.0, layers.edge) * ground)
     image = tools.contrast(tools.vivid(image, rng.uniform(0.9, 1.25)), rng.uniform(1.0, 1.2), 0.48)
     image = (
         image
@@ -64,7 +65,7 @@ def watercolour(layers, seed):
         picture * (0.5 + 0.5 * layered / np.maximum(tone, 0.1))[..., None]
     )  # washes laid over each other when dry
     grains = noise(x, y, mix(seed, 3), 2.2) - 0.5 + 0.8 * (noise(x, y, mix(seed, 4), 5) - 0.5)
-    item = layers.labels[row, col] > 0
+    item = layers.subject[row, col]
     density = np.where(item, 0.75 + 0.5 * wash, 0.15 + 1.0 * wash)
     rim = np.exp(-np.square((edge + 1.3) * np.float32(1 / 1.2))) + 0.5 * np.exp(
         -np.square((edge - 3) * np.float32(1 / 1.6))
@@ -86,7 +87,7 @@ def ink(layers, seed):
     paper = tools.oklch(rng.uniform(0.92, 0.97), rng.uniform(0.01, 0.05), rng.uniform(0.17, 0.28))
     row, col = tools.pixels(layers, *fields.warp(x, y, mix(seed, 1), 14, 2.2))
     tone = tools.contrast(fields.luminance(tools.blur(layers.lit, 2.0, scale)), 1.35)[row, col]
-    item = layers.labels[row, col] > 0
+    item = layers.subject[row, col]
     wash = fields.fbm(x, y, mix(seed, 2), 60, 3)
     dark = np.where(item, 1.0 - tone + 0.14 * (wash - 0.5), 0.6 * (0.85 - tone) * (0.1 + wash) + 0.05)
     steps = sum(smoothstep(level - 0.03, level + 0.03, dark) for level in (0.14, 0.34, 0.55, 0.76)) / 4
@@ -117,12 +118,12 @@ def woodcut(layers, seed):
     tint = tools.oklch(rng.uniform(0.62, 0.8), rng.uniform(0.09, 0.16), rng.random())
     black = tools.oklch(0.19, rng.uniform(0, 0.03), rng.random())
     period = np.float32(rng.uniform(5.2, 6.8))
-    item = layers.labels > 0
+    item = layers.subject
     tone = tools.contrast(np.power(fields.luminance(tools.blur(layers.lit, 1.0, scale)), 0.75), 1.5, 0.55)
     wx, wy = fields.warp(x, y, mix(seed, 1), 36, 5)
     _, across = fields.rotate(wx, wy, rng.uniform(-0.5, 0.5))
     depth = -layers.edge + 1.5 * (noise(x, y, mix(seed, 2), 18) - 0.5)
-    phase = np.where(item & (layers.edge > -20), depth, across)
+    phase = np.where((layers.labels > 0) & (layers.edge > -20), depth, across)
     wave = np.abs((phase / period) % 1 - 0.5) * 2
     chips = 0.16 * (noise(x, y, mix(seed, 3), 5) - 0.5)
     soft = np.float32(0.32 / scale)

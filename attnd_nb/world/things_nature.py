@@ -76,7 +76,7 @@ def leaf(u, v, rng):
     blade = outline(u, v, mirror([(0, -.99), (-wide * .3, -.75), (-wide * .8, low - .35), (-wide, low),
                                   (-wide * .82, low + .32), (-wide * .35, .6), (0, .68)]), corners=(0,))
     n = int(rng.integers(3, 6))
-    stalk = stroke(u, v, curve([(0, .6), (.02, .8), (.1, .99)], 3), .045, .055)
+    stalk = stroke(u, v, curve([(0, .6), (.02, .78), (.1, .93)], 3), .045, .055)
     veins = [capsule(u, v, 0, -.82, 0, .66, .014, .036)]
     for i in range(n):
         y = .42 - .95 * i / n

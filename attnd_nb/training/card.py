@@ -1,0 +1,138 @@
+"""The model card of `data/mini`, written from what the stages logged and what `evaluate` measured: no number by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+TEXT = """# data/mini: Stable Diffusion in miniature
+
+A complete diffusers pipeline that `StableDiffusionPipeline.from_pretrained("data/mini")` loads unaided: SD 1.5's layout at a
+quarter of its size. It was trained from nothing, on pictures that the program in `attnd_nb/world` draws, so no licence of
+anybody's pictures or weights is attached to it; it is under this repository's licence.
+
+| part | what it is | parameters |
+|---|---|---|
+{parts}
+
+256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); noise prediction, DDIM with Stable
+Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary of {words} words (`attnd_nb.world.VOCABULARY`).
+
+## How it was made
+
+`python -m attnd_nb.training` with the stages data, vae, latents, unet, export: {images} pictures of the image world (things made
+of materials, in twelve styles; plain materials, dead leaves, coloured noise).
+
+| stage | steps | minutes | learning rate at the end of the log |
+|---|---|---|---|
+{stages}
+
+Machine: {machine}.
+
+## Figures, on pictures it never saw
+
+Written by `python -m attnd_nb.training evaluate`.
+
+**Reconstruction** (encode and decode, mean PSNR): world {world_psnr:.1f} dB{real_psnr}.
+
+**Prompts**: share of samples (25 DDIM steps, guidance 5) in which a small classifier trained on the world finds what the
+prompt names; beside it the same scenes drawn by the world itself, which is all that the classifier can find.
+
+| | thing | material | style |
+|---|---|---|---|
+{prompts}
+
+**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over that of
+content to style / edge correlation with the content{truth_note}.
+
+| content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
+|---|---|---|---|---|---|
+{transfers}
+
+**Texture from noise**: patch distance to the exemplar.
+
+| exemplar | round trip | plain sampling | KV injection | optimised, 100 | optimised, 250 | guided, 50x2 |
+|---|---|---|---|---|---|---|
+{textures}
+
+## Limits
+
+- It knows the image world's words and things only; a prompt outside the vocabulary is spelled out in pieces that mean nothing.
+- Photographs and paintings pass through the autoencoder and through attention features, and Attention Distillation works on
+  them; the model cannot draw them from a prompt.
+- Detail finer than about four pixels is lost by the autoencoder.
+"""
+
+
+def write(run: Path, target: Path, machine: str) -> None:
+    """Writes `target/README.md` from `run/figures.json` and the checkpoints' records."""
+    figures = json.loads((run / "figures.json").read_text())
+    config = {part: json.loads((target / part / "config.json").read_text()) for part in ("unet", "vae", "text_encoder")}
+    (target / "README.md").write_text(
+        TEXT.format(
+            parts="\n".join(_parts(target)), channels=config["vae"]["latent_channels"],
+            scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
+            words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)), machine=machine,
+            world_psnr=figures["reconstruction"]["world"], real_psnr=_real(figures["reconstruction"]),
+            prompts="\n".join(_row(name, values.values(), "{:.0%}") for name, values in figures["prompts"].items()),
+            seconds=figures["transfer"]["seconds"], truth_note=_truth_note(figures["transfer"]),
+            transfers="\n".join(_transfers(figures["transfer"])),
+            textures="\n".join(_row(name, values.values(), "{:.3f}") for name, values in figures["texture"].items()),
+        )
+    )  # fmt: skip
+
+
+def _row(name: str, values, form: str) -> str:
+    return f"| {name} | " + " | ".join(form.format(value) for value in values) + " |"
+
+
+def _parts(target: Path) -> list[str]:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    models = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    count = {name: sum(p.numel() for p in kind.from_pretrained(target / name).parameters()) for name, kind in models.items()}
+    return [f"| {name} | {models[name].__name__} | {number / 1e6:.2f} M |" for name, number in count.items()]
+
+
+def _stages(run: Path) -> list[str]:
+    rows = []
+    for name in ("vae", "unet", "recogniser"):
+        saved = torch.load(run / f"{name}.pt", map_location="cpu", weights_only=True)
+        rate = saved["optimizer"]["param_groups"][0]["lr"]
+        rows.append(f"| {name} | {saved['step']} | {saved['seconds'] / 60:.0f} | {rate:.1e} |")
+    return rows
+
+
+def _vocabulary_size() -> int:
+    from attnd_nb.world import VOCABULARY
+
+    return len(VOCABULARY)
+
+
+def _count_images(run: Path) -> int:
+    from . import latents
+
+    return len(latents.load(run)[2])
+
+
+def _real(reconstruction: dict) -> str:
+    if "real" not in reconstruction:
+        return ""
+    each = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in reconstruction["each"].items())
+    return f", real photographs, paintings and textures {reconstruction['real']:.1f} dB ({each})"
+
+
+def _truth_note(transfer: dict) -> str:
+    worlds = any("truth" in entry["injected"] for entry in transfer.values() if isinstance(entry, dict))
+    return "; on world scenes also / patch distance to the scene's own rendering in that style over that of the content" * worlds
+
+
+def _transfers(transfer: dict) -> list[str]:
+    rows = []
+    for name, entry in transfer.items():
+        if isinstance(entry, dict):
+            rows.append(_row(name, (" / ".join(f"{v:.2f}" for v in scores.values()) for scores in entry.values()), "{}"))
+    return rows
