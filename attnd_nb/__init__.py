@@ -28,6 +28,7 @@ _HOME = {
     ],
     "losses": ["ad_loss", "content_loss"],
     "synthesis": ["optimize", "guided_sample", "injected_sample", "match_statistics"],
+    "decoder": ["tune_decoder", "tuned_decoder"],
     "result": ["Result", "Step", "replay"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

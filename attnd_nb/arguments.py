@@ -6,13 +6,15 @@ An argument that would have no effect is an error: silence would leave the user 
 import math
 import os
 
+from diffusers import ControlNetModel
+
 from .images import check_size, encode, fit_size, native_resolution, nearest_size, open_image
 
 
 class Pictures:
     """A verb's pictures, opened and brought to sizes that the model takes; `about` says from what to what."""
 
-    def __init__(self, pipe, style, content=None, size=None, resolution=None):
+    def __init__(self, pipe, style, content=None, size=None, resolution=None, control=None):
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
             raise ValueError("style is an empty list; give at least one picture")
@@ -21,26 +23,36 @@ class Pictures:
                 f"size={size} has no effect beside content, which sets the size; "
                 "leave it out, or use resolution to work larger or smaller"
             )
-        sources = {f"style_{index}": one for index, one in enumerate(styles)}
-        if content is not None:
-            sources["content"] = content
         self.images, self.about = {}, {}
-        for name, source in sources.items():
-            image = open_image(source)
-            original = (image.height, image.width)
-            used = fit_size(pipe, original, resolution)
-            self.images[name] = image if used == original else open_image(image, used)
-            file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-            self.about[name] = {"file": file, "size": list(original), "used_size": list(used)}
+
+        def fitted(original):
+            return fit_size(pipe, original, resolution)
+
+        for index, one in enumerate(styles):
+            self._add(f"style_{index}", one, fitted)
         if content is not None:
-            self.output_size = tuple(self.about["content"]["used_size"])
-        else:
+            self.output_size = self._add("content", content, fitted)
+        elif size is not None or control is None:
             side = native_resolution(pipe)
             self.output_size = nearest_size(pipe, (side, side) if size is None else check_size(size))
+        else:
+            self.output_size = self._add("control", control, fitted)
+        if control is not None and "control" not in self.images:
+            self._add("control", control, lambda original: check_aspect(self.output_size, control=original))
+
+    def _add(self, name, source, size_for):
+        """Open a picture at the size that `size_for` gives for its own; returns that size."""
+        image = open_image(source)
+        original = (image.height, image.width)
+        used = size_for(original)
+        self.images[name] = image if used == original else open_image(image, used)
+        file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        self.about[name] = {"file": file, "size": list(original), "used_size": list(used)}
+        return used
 
     def encode(self, pipe):
         """The clean latents: a list of the styles' (1, channels, h, w), and the content's or None."""
-        latents = {name: encode(pipe, image) for name, image in self.images.items()}
+        latents = {name: encode(pipe, image) for name, image in self.images.items() if name != "control"}
         content = latents.pop("content", None)
         return list(latents.values()), content
 
@@ -74,6 +86,33 @@ def resolve_weight(content, content_weight):
     if not (isinstance(weight, (int, float)) and 0 <= weight < math.inf):
         raise ValueError(f"content_weight must be a number of at least 0, not {weight!r}")
     return weight
+
+
+def check_aspect(size, **originals):
+    """`size`, unless a picture (by name, its size) would be stretched by more than a tenth to fit it."""
+    for name, (height, width) in originals.items():
+        stretch = size[1] * height / (size[0] * width)
+        if not 1 / 1.1 < stretch < 1.1:
+            raise ValueError(
+                f"{name} of {height} x {width} pixels would be stretched to {size[0]} x {size[1]}; "
+                "crop it, or choose a size of its aspect"
+            )
+    return size
+
+
+def resolve_control(pipe, control, control_scale):
+    if control is None:
+        if control_scale is not None:
+            raise ValueError(f"control_scale={control_scale} has no effect without control")
+        return None
+    if not isinstance(getattr(pipe, "controlnet", None), ControlNetModel):
+        raise ValueError(
+            f"control needs a pipeline with one ControlNetModel, and a {type(pipe).__name__} was given; make one: "
+            "StableDiffusionControlNetPipeline(**pipe.components, controlnet=controlnet)"
+        )
+    control_scale = 1.0 if control_scale is None else control_scale
+    check_positive(control_scale=control_scale)
+    return control_scale
 
 
 def resolve_guidance(prompt, negative_prompt, guidance_scale):

@@ -225,26 +225,26 @@ def encode(pipe, image, size=None):
         )
     size = nearest_size(pipe, size or sizes.pop())
     images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
-    pixels = torch.from_numpy(np.stack([np.array(one) for one in images])).permute(0, 3, 1, 2)  # (n, 3, h, w)
-    pixels = (pixels.float() / 127.5 - 1).to(pipe.vae.device, pipe.vae.dtype)
+    pixels = (to_tensor(images) * 2 - 1).to(pipe.vae.device, pipe.vae.dtype)
     encoded = pipe.vae.encode(pixels)
     # AutoencoderKL gives a distribution; AutoencoderTiny and AutoencoderDC give the latents themselves.
     latents = (encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded[0]).float()
-    scale, shift = _scaling(pipe)
+    scale, shift = scaling(pipe)
     return (latents - shift) * scale
 
 
 @torch.no_grad()
 def decode(pipe, latents):
     """Latents (n, channels, h, w) to pictures: a float32 tensor (n, 3, f h, f w) in [0, 1]. See `to_pil`."""
-    scale, shift = _scaling(pipe)
+    scale, shift = scaling(pipe)
     latents = (latents.detach().to(pipe.vae.device) / scale + shift).to(pipe.vae.dtype)
     # One at a time: a decoder's memory is the largest of all, and batches make it no faster.
     pixels = torch.cat([pipe.vae.decode(one[None], return_dict=False)[0] for one in latents])
     return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
 
-def _scaling(pipe):
+def scaling(pipe):
+    """(scale, shift) of the VAE: the UNet's latents are (the VAE's - shift) * scale."""
     config = pipe.vae.config
     return getattr(config, "scaling_factor", None) or 1.0, getattr(config, "shift_factor", None) or 0.0
 
@@ -258,3 +258,13 @@ def to_pil(images):
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images must be (n, 3, h, w), not {tuple(images.shape)}")
     return [open_image(one) for one in images]
+
+
+def to_tensor(images):
+    """PIL images of one size to a float32 tensor (n, 3, h, w) in [0, 1]: the inverse of `to_pil`.
+
+    >>> to_tensor(to_pil(torch.ones(2, 3, 4, 5))).shape
+    torch.Size([2, 3, 4, 5])
+    """
+    pixels = torch.from_numpy(np.stack([np.array(one) for one in images]))  # (n, h, w, 3)
+    return pixels.permute(0, 3, 1, 2).float() / 255

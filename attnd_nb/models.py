@@ -166,18 +166,18 @@ def _from_single_file(path):
 
 @contextlib.contextmanager
 def _quiet():
-    """No progress bar and no warnings from diffusers inside; errors are raised as ever."""
-    from diffusers.utils import logging
+    """No progress bars and no warnings from diffusers and transformers inside; errors are raised as ever."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
+    with contextlib.ExitStack() as stack:
+        for logging in (diffusers_logging, transformers_logging):
+            stack.callback(logging.set_verbosity, logging.get_verbosity())
+            if logging.is_progress_bar_enabled():
+                stack.callback(logging.enable_progress_bar)
+            logging.disable_progress_bar()
+            logging.set_verbosity_error()
         yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def _networks(pipe):

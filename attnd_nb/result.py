@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -91,8 +92,9 @@ def replay(folder, pipe, **changes):
     if about["seed"] is None and "generator" not in changes:
         raise ValueError(f"{folder} cannot be replayed: its generator had been used before; pass generator=")
     pictures = {name: folder / f"input_{name}.png" for name in about["pictures"]}
-    if "content" in pictures:
-        arguments["content"] = pictures.pop("content")
+    for name in ("content", "control"):
+        if name in pictures:
+            arguments[name] = pictures.pop(name)
     arguments["style"] = list(pictures.values())
     if about["seed"] is not None:
         arguments["generator"] = torch.Generator().manual_seed(about["seed"])
@@ -112,11 +114,11 @@ class Run(contextlib.AbstractContextManager):
     object with `images` {name: PIL}, `about` {name: dict} and `output_size`.
     """
 
-    NOT_SETTINGS = {"pipe", "style", "content", "generator", "progress", "callback", "pictures"}
+    NOT_SETTINGS = {"pipe", "style", "content", "control", "generator", "progress", "callback", "pictures"}
 
     def __init__(self, pipe, verb, arguments, pictures, generator=None, progress=True, callback=None):
         self.pipe, self.pictures, self.progress, self.callback = pipe, pictures, progress, callback
-        self.generator, self.seed = _seeded(generator)
+        self.generator, self.seed = seeded(generator)
         self.settings = {
             "verb": verb,
             "arguments": _jsonable(
@@ -143,8 +145,8 @@ class Run(contextlib.AbstractContextManager):
 
     def steps(self, timesteps):
         """Yield the timesteps, counted, under a progress bar (off with progress=False or TQDM_DISABLE)."""
-        options = {} if self.progress else {"disable": True}  # passing False would overrule TQDM_DISABLE
-        bar = self.stack.enter_context(tqdm(timesteps, desc=self.settings["verb"], **options))
+        hidden = not self.progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's notebook bar does not look itself
+        bar = self.stack.enter_context(tqdm(timesteps, desc=self.settings["verb"], disable=hidden))
         for self.step, self.timestep in enumerate(bar):
             yield self.timestep
 
@@ -189,7 +191,7 @@ class Run(contextlib.AbstractContextManager):
         )
 
 
-def _seeded(generator):
+def seeded(generator):
     """The generator to draw from, and what it was seeded with: None if it has been used since."""
     if generator is None:
         generator = torch.Generator()

@@ -4,9 +4,11 @@ No size, channel count, token count or scaling is assumed; the model's own confi
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
+from .images import to_tensor
 from .models import ddim_scheduler
 
 
@@ -42,11 +44,19 @@ def encode_prompt(pipe, prompt="", negative_prompt=None, num_images=1, guidance=
     return (positive, negative) if guidance else positive
 
 
-def predict_noise(pipe, latents, timestep, condition):
+class Control(NamedTuple):
+    """A ControlNet's picture, (1, 3, h, w) in [0, 1], and how much its advice counts."""
+
+    image: torch.Tensor
+    scale: float
+
+
+def predict_noise(pipe, latents, timestep, condition, control=None):
     """The UNet's output ε_θ(z_t, t, y), float32 and shaped like `latents` (batch, channels, h, w).
 
     `condition` has one row for all latents or one for each. The latents keep their precision
-    outside; the UNet sees them in its own.
+    outside; the UNet sees them in its own. With `control`, the pipeline's ControlNet sees them too, and adds
+    to what the UNet's down and mid blocks hand on.
     """
     batch, (height, width) = len(latents), latents.shape[-2:]
     text, pooled = condition.encoder_hidden_states, condition.pooled
@@ -57,14 +67,15 @@ def predict_noise(pipe, latents, timestep, condition):
         height, width = height * pipe.vae_scale_factor, width * pipe.vae_scale_factor
         ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=text.dtype, device=text.device)
         added = {"text_embeds": pooled.expand(batch, -1), "time_ids": ids.expand(batch, -1)}
-    noise = pipe.unet(
-        latents.to(pipe.unet.dtype),
-        timestep,
-        encoder_hidden_states=text.expand(batch, -1, -1),
-        added_cond_kwargs=added,
-        return_dict=False,
-    )[0]
-    return noise.float()
+    told = {"encoder_hidden_states": text.expand(batch, -1, -1), "added_cond_kwargs": added, "return_dict": False}
+    latents, residuals = latents.to(pipe.unet.dtype), {}
+    if control is not None:
+        image = control.image.to(latents).expand(batch, -1, -1, -1)
+        down, mid = pipe.controlnet(
+            latents, timestep, controlnet_cond=image, conditioning_scale=control.scale, **told
+        )
+        residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+    return pipe.unet(latents, timestep, **told, **residuals)[0].float()
 
 
 def draw_noise(pipe, batch, size, generator):
@@ -97,13 +108,13 @@ class Denoiser:
     """DDIM sampling of some prompts, with classifier-free guidance if `guidance_scale` is above 1.
 
     `timesteps` are the scheduler's, largest first, on the CPU; `rows` is how many latents it denoises:
-    one for each prompt and each of `num_images`.
+    one for each prompt and each of `num_images`. `control`: a PIL image for the pipeline's ControlNet.
     """
 
-    def __init__(
-        self, pipe, num_inference_steps, prompt="", negative_prompt=None, guidance_scale=1.0, num_images=1
-    ):
+    def __init__(self, pipe, num_inference_steps, prompt="", negative_prompt=None, guidance_scale=1.0,
+                 num_images=1, control=None, control_scale=1.0):
         self.pipe, self.guidance_scale = pipe, guidance_scale
+        self.control = None if control is None else Control(to_tensor([control]), control_scale)
         self.scheduler = ddim_scheduler(pipe)
         self.scheduler.set_timesteps(num_inference_steps)
         self.timesteps = self.scheduler.timesteps
@@ -118,11 +129,11 @@ class Denoiser:
         """z_{t-1} from z_t, both (rows, channels, h, w), float32: (7) and (8) without the guidance term."""
         if self.guidance_scale > 1:
             positive, negative = self.condition
-            both = predict_noise(self.pipe, torch.cat([latents] * 2), t, join(negative, positive))
+            both = predict_noise(self.pipe, torch.cat([latents] * 2), t, join(negative, positive), self.control)
             without, with_prompt = both.chunk(2)
             noise = without + self.guidance_scale * (with_prompt - without)
         else:
-            noise = predict_noise(self.pipe, latents, t, self.condition)
+            noise = predict_noise(self.pipe, latents, t, self.condition, self.control)
         return self.scheduler.step(noise, t, latents, return_dict=False)[0]
 
     def alpha(self, t):

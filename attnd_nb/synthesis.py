@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 import torch
 
-from .arguments import Pictures, check_count, check_positive, check_steps, resolve_guidance, resolve_weight
+from .arguments import (
+    Pictures,
+    check_count,
+    check_positive,
+    check_steps,
+    resolve_control,
+    resolve_guidance,
+    resolve_weight,
+)
 from .attention import Features, KeyValue, inject, record, select_layers, union
 from .losses import ad_loss, content_loss
 from .models import check_pipeline, ddim_scheduler
@@ -73,8 +81,8 @@ def optimize(pipe, style, content=None, content_weight=None, size=None, num_imag
 
 def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, content_weight=None,
                   size=None, num_images=1, guidance_scale=None, num_inference_steps=50, inner_steps=2,
-                  learning_rate=0.05, adain=False, layers="last6", resolution=None, generator=None,
-                  progress=True, callback=None):
+                  learning_rate=0.05, adain=False, control=None, control_scale=None, layers="last6",
+                  resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2: DDIM sampling, each step followed by `inner_steps` of Adam. Returns a `Result`.
 
     `prompt`: a text, or a list of them; each gives `num_images`. `guidance_scale`: classifier-free
@@ -82,7 +90,12 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     `inner_steps=0` is the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
     and deviation, by channel, to those of the noised style (for text to image; the paper then uses
     learning_rate .015). `content`: its queries, noised equally, hold the structure with `content_weight`,
-    and the size follows it. The rest: see `optimize`.
+    and the size follows it. `control`: a picture for the ControlNet of `pipe`, such as edges, whose advice
+    counts `control_scale` (1); the size follows it where there is no content. The rest: see `optimize`.
+
+    A ControlNet advises the denoising only. Features are read without it, as they are read without the
+    prompt: the loss compares the latent with the style's, which has no control picture, and would fight
+    advice that is in one of the two.
 
     The style's noise is drawn once for each timestep. Adam is new at each timestep, so that its first step
     has size `learning_rate` whatever the gradient's scale. Raises ValueError or TypeError on arguments that
@@ -95,12 +108,14 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     check_count(1, num_images=num_images)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     content_weight = resolve_weight(content, content_weight)
-    pictures = Pictures(pipe, style, content, size, resolution)
+    control_scale = resolve_control(pipe, control, control_scale)
+    pictures = Pictures(pipe, style, content, size, resolution, control)
     layers = list(select_layers(pipe, layers))
 
     with Run(pipe, "guided_sample", locals(), pictures, generator, progress, callback) as run:
         distiller = Distiller(pipe, layers, content_weight)
-        denoiser = Denoiser(pipe, num_inference_steps, prompt, negative_prompt, guidance_scale, num_images)
+        denoiser = Denoiser(pipe, num_inference_steps, prompt, negative_prompt, guidance_scale, num_images,
+                            pictures.images.get("control"), control_scale)
         z_s, z_c = pictures.encode(pipe)
         z = draw_noise(pipe, denoiser.rows, pictures.output_size, run.generator)
         for t in run.steps(denoiser.timesteps):

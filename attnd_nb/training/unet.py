@@ -62,9 +62,8 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
     """
     size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1)
     index = torch.randint(len(full), (size,), generator=generator)
-    side = torch.randint(2, (size,), generator=generator)
     toss, top, left = torch.randint(2**16, (3,), generator=generator).tolist()
-    latents = half[index, side] if coarse and toss % 2 else full[index, side]
+    latents = (half if coarse and toss % 2 else full)[index]
     if coarse and not toss % 2:
         top, left = (corner % (latents.shape[-1] // 2 + 1) for corner in (top, left))
         latents = latents[..., top : top + latents.shape[-2] // 2, left : left + latents.shape[-1] // 2]
@@ -80,7 +79,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     tokenizer = text.build_tokenizer(list(VOCABULARY))
     tokenizer.save_pretrained(run / "tokenizer")
     ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
-    model = Denoiser(tokenizer, channels=full.shape[2]).to(device())
+    model = Denoiser(tokenizer, channels=full.shape[1]).to(device())
     ema = Ema(model, decay=0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     alphas_cumprod = build_scheduler().alphas_cumprod

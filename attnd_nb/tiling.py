@@ -1,0 +1,164 @@
+"""Windows over a latent that is larger than the model, or that has no edge; and decoding in tiles.
+
+The geometry of MultiDiffusion (Bar-Tal et al., 2023) and nothing of attention. Sizes are (height, width) in latent
+cells. A wrapping axis is a circle: its last cell is next to its first, and so windows run across the edge.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from .images import decode, native_resolution, open_image
+
+SEAMLESS = {False: (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}
+PADDING = 8  # cells of the other side that a decoder sees beyond each wrapping edge
+
+
+def native_side(pipe):
+    """Side in cells of the latent that the model was trained on: 64 for SD 1.5."""
+    return native_resolution(pipe) // pipe.vae_scale_factor
+
+
+def wrapped_axes(seamless):
+    """Which of (vertical, horizontal) wrap, from False, "x", "y" or "both".
+
+    >>> wrapped_axes("x")
+    (False, True)
+    """
+    if not isinstance(seamless, (bool, str)) or seamless not in SEAMLESS:
+        raise ValueError(f"seamless must be False, 'x' (left meets right), 'y' or 'both', not {seamless!r}")
+    return SEAMLESS[seamless]
+
+
+def window_starts(length, window, stride, wrap=False):
+    """Where windows of `window` cells begin on an axis of `length` cells, at most `stride` apart; all cells are covered.
+
+    Open ends: multiples of `stride` and a last window *clamped* to the end. Rounding their number down instead leaves
+    cells that no window sees: the released code's fault. On a circle: evenly spaced all round.
+
+    >>> window_starts(75, 32, 16), window_starts(75, 32, 16, wrap=True)
+    ([0, 16, 32, 43], [0, 15, 30, 45, 60])
+    """
+    window = min(window, length)
+    if not 1 <= stride <= window:
+        raise ValueError(f"stride={stride} must lie between 1 and the window's {window} cells, or cells stay uncovered")
+    if wrap:
+        count = math.ceil(length / stride)
+        return [index * length // count for index in range(count)]
+    return [min(start, length - window) for start in range(0, length - window + stride, stride)]
+
+
+class Windows:
+    """Windows that cover latents of `size`, and the weighted mean over them.
+
+    A window counts most at its centre and least at its border (a tent), where it sees least of what is around it. A flat
+    weight also averages, but leaves a step wherever a window ends.
+
+    >>> windows = Windows((32, 96), window=32, stride=16)
+    >>> len(windows), windows.shape, windows.coverage()[0, ::16].tolist()
+    (5, (32, 32), [1, 2, 2, 2, 2, 1])
+    """
+
+    def __init__(self, size, window, stride, seamless=False):
+        self.size, self.wrap = tuple(size), wrapped_axes(seamless)
+        self.shape = tuple(min(window, length) for length in self.size)
+        starts = [window_starts(length, window, min(stride, length), wrap)
+                  for length, wrap in zip(self.size, self.wrap)]
+        self.corners = list(itertools.product(*starts))
+        self.weight = _tent(self.shape[0])[:, None] * _tent(self.shape[1])
+        self.total = self._sum(self.weight)
+
+    def __len__(self):
+        return len(self.corners)
+
+    def coverage(self):
+        """How many windows see each cell: whole numbers (height, width), 1 at least."""
+        return self._sum(torch.ones(self.shape)).long()
+
+    def cells(self, corner, shift=(0, 0)):
+        """A window as an index of the last two axes: rows (h, 1) and columns (1, w)."""
+        rows, columns = (torch.arange(side) + start + by for side, start, by in zip(self.shape, corner, shift))
+        return rows[:, None] % self.size[0], columns[None] % self.size[1]
+
+    def share(self, corner):
+        """The window's share (h, w) in each of its cells; the shares of a cell sum to 1."""
+        return self.weight / self.total[self.cells(corner)]
+
+    def random_shift(self, generator):
+        """How far to turn the circle before windows are cut: (rows, columns), 0 where an axis has ends."""
+        return tuple(int(torch.randint(length, (), generator=generator)) if wrap else 0
+                     for length, wrap in zip(self.size, self.wrap))
+
+    def mean(self, function, *tensors, batch=8, shift=(0, 0)):
+        """The weighted mean over all windows of what `function` makes of them, `batch` crops at a time.
+
+        `tensors` (n, channels, height, width) are cut alike; a tensor of one row is cut for each of the n.
+        `function(rows, *crops)` is told which of the n each crop comes from, and answers crops (batch, channels, h, w).
+        Memory beside the whole is that of one batch. With one window it is `function` itself, to the bit.
+        """
+        whole = torch.zeros_like(tensors[0])
+        places = list(itertools.product(self.corners, range(len(whole))))
+        for start in range(0, len(places), batch):
+            corners, rows = zip(*places[start:start + batch])
+            cells = [self.cells(corner, shift) for corner in corners]
+            crops = [torch.stack([tensor[row % len(tensor)][:, *at] for row, at in zip(rows, cells)])
+                     for tensor in tensors]
+            for corner, row, at, part in zip(corners, rows, cells, function(list(rows), *crops)):
+                whole[row][:, *at] += self.share(corner).to(part) * part
+        return whole
+
+    def _sum(self, weight):
+        total = torch.zeros(self.size)
+        for corner in self.corners:
+            total[self.cells(corner)] += weight
+        return total
+
+
+def _tent(length):
+    """Weights 1, 2, 3, …, 3, 2, 1."""
+    ramp = torch.arange(1.0, length + 1)
+    return torch.minimum(ramp, ramp.flip(0))
+
+
+@torch.no_grad()
+def decode_tiled(pipe, latents, seamless=False, tile=None):
+    """`decode` for latents of any size: in one piece up to the area of `tile` × `tile` cells, in tiles beyond.
+
+    Returns pictures (n, 3, f h, f w) in [0, 1]. `tile` is twice the model's side by default. Tiles overlap by an eighth
+    and are blended, for the decoder's group norms see only their own tile, and tiles so differ a little in tone.
+    Along `seamless` axes the decoder is shown, beyond each edge, what lies inside the other: nothing in the model is touched.
+    """
+    tile = 2 * native_side(pipe) if tile is None else tile
+    pads = [min(PADDING, length) if wrap else 0 for length, wrap in zip(latents.shape[-2:], wrapped_axes(seamless))]
+    padded = F.pad(latents, (pads[1], pads[1], pads[0], pads[0]), mode="circular") if any(pads) else latents
+    pixels = torch.cat([_decode_one(pipe, one[None], tile) for one in padded])
+    top, left = (pad * pipe.vae_scale_factor for pad in pads)
+    return pixels[..., top:pixels.shape[-2] - top, left:pixels.shape[-1] - left]
+
+
+def _decode_one(pipe, latents, tile):
+    """One latent (1, channels, h, w) to pixels (1, 3, f h, f w)."""
+    height, width = latents.shape[-2:]
+    if height * width <= tile**2:
+        return decode(pipe, latents)
+    factor = pipe.vae_scale_factor
+    windows = Windows((factor * height, factor * width), factor * tile, factor * (tile - tile // 8))  # in pixels
+    pixels = torch.zeros(1, 3, *windows.size, device=latents.device)
+    for corner in windows.corners:
+        (top, left), (rows, columns) = ((side // factor for side in pair) for pair in (corner, windows.shape))
+        part = decode(pipe, latents[..., top:top + rows, left:left + columns])
+        pixels[..., *windows.cells(corner)] += windows.share(corner).to(part) * part
+    return pixels
+
+
+def repeat_image(image, rows=2, columns=2):
+    """A picture beside and below itself, `rows` × `columns` times: a seam shows at the joints, if there is one.
+
+    >>> repeat_image(np.zeros((4, 6, 3))).size
+    (12, 8)
+    """
+    return Image.fromarray(np.tile(np.asarray(open_image(image)), (rows, columns, 1)))

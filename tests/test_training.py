@@ -1,0 +1,130 @@
+"""The recipe's parts on tiny budgets: what must hold whatever the weights are."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from attnd_nb.training import data, export, latents, loop, text, unet, vae
+from attnd_nb.world import MATERIALS, STYLES, THINGS, VOCABULARY
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return text.build_tokenizer(list(VOCABULARY))
+
+
+def test_untrained_autoencoder_returns_a_blurred_copy():
+    torch.manual_seed(0)
+    model = vae.build().eval()
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
+    smooth = torch.stack([x, y, x * y])[None]
+    with torch.no_grad():
+        output = model.decode(model.encode(smooth).latent_dist.mean).sample
+    assert (output - smooth).abs().mean() < 0.2  # a grey picture would be .42 off; the rest is the dark border of zero padding
+
+
+def test_reconstruction_loss_is_zero_at_equality_and_sees_blur():
+    x = torch.rand(1, 3, 32, 32)
+    assert vae.reconstruction_loss(x, x) == 0
+    blurred = torch.nn.functional.avg_pool2d(x, 5, 1, 2)
+    assert vae.reconstruction_loss(blurred, x) > 0.1
+
+
+def test_every_word_of_the_world_is_one_token(tokenizer):
+    assert [w for w in VOCABULARY if len(tokenizer.tokenize(w)) != 1] == []
+    assert len({tokenizer.tokenize(w)[0] for w in VOCABULARY}) == len(VOCABULARY)
+
+
+def test_tokenizer_survives_saving(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    from transformers import CLIPTokenizer
+
+    caption = "an oil painting of a wooden fish on grass, gibberish"
+    assert CLIPTokenizer.from_pretrained(tmp_path)(caption).input_ids == tokenizer(caption).input_ids
+
+
+def test_longest_caption_fits(tokenizer):
+    longest = max(MATERIALS, key=len), max(THINGS, key=len), max(STYLES, key=len)
+    caption = "a stained glass window of a {0} {1}, a {0} {1} and a {0} {1} on a plain ground".format(*longest)
+    assert len(tokenizer(caption).input_ids) <= text.MAX_TOKENS
+
+
+def test_learning_rate_rises_stays_and_falls():
+    rates = [loop.learning_rate(1.0, step, step / 1000) for step in range(1001)]
+    assert rates[0] < 0.02 and rates[500] == 1.0 and rates[-1] == pytest.approx(0.02)
+    assert all(b <= a for a, b in zip(rates[100:], rates[101:]))
+
+
+def test_training_resumes_where_it_stopped(tmp_path):
+    def start():
+        torch.manual_seed(1)
+        model = torch.nn.Linear(4, 1)
+        return model, {"model": model, "optimizer": torch.optim.AdamW(model.parameters(), lr=1e-2)}
+
+    def loss_of(model):
+        return lambda progress: {"loss": model(torch.ones(8, 4)).square().mean()}
+
+    model, state = start()
+    loop.train("toy", tmp_path, state, loss_of(model), 1e-2, minutes=0.002)
+    saved = torch.load(tmp_path / "toy.pt", weights_only=True)
+    fresh, state = start()
+    loop.train("toy", tmp_path, state, loss_of(fresh), 1e-2, minutes=0.001)  # already spent: loads, does nothing
+    assert saved["step"] > 0 and torch.equal(fresh.weight, model.weight)
+
+
+def test_the_average_lags_behind():
+    layer = torch.nn.Linear(1, 1)
+    ema = loop.Ema(layer, decay=0.9)
+    before = ema.module.weight.clone()
+    layer.weight.data += 1
+    ema.update(layer)
+    assert before < ema.module.weight < layer.weight
+
+
+def test_batches_are_coarse_or_fine_and_drop_captions():
+    full, half = torch.randn(6, 8, 32, 32), torch.randn(6, 8, 16, 16)
+    ids, empty = torch.ones(6, 24, dtype=torch.long), torch.zeros(1, 24, dtype=torch.long)
+    generator = torch.Generator().manual_seed(0)
+    dropped = []
+    for coarse, side in ((True, 16), (False, 32)) * 10:
+        clean, tokens = unet.batch_of(full, half, ids, empty, coarse, generator)
+        assert clean.shape[1:] == (8, side, side) and len(tokens) == len(clean)
+        dropped.append((tokens == 0).all(dim=1).float().mean())
+    assert 0.05 < np.mean(dropped) < 0.25
+
+
+def test_shards_are_reproducible_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "SHARD", 2)
+    path = data.render_shard(tmp_path, 0, first_seed=5, size=64)
+    images, captions, meta = data.load(tmp_path)
+    before = path.stat().st_mtime_ns
+    assert images.shape == (2, 64, 64, 3) and len(captions) == len(meta) == 2
+    assert data.render_shard(tmp_path, 0, 5, 64).stat().st_mtime_ns == before
+    (tmp_path / "again").mkdir()
+    other = data.render_shard(tmp_path / "again", 0, 5, 64)
+    assert np.array_equal(np.load(other)["images"], images)
+
+
+def test_from_shards_to_a_pipeline_folder(tokenizer, tmp_path, monkeypatch):
+    """Every stage once, nearly untrained: what comes out loads with diffusers alone, in full precision, and samples."""
+    from diffusers import StableDiffusionPipeline
+
+    monkeypatch.setattr(data, "SHARD", 2)
+    monkeypatch.setattr(unet, "sheet", lambda *_: None)
+    monkeypatch.setattr(vae, "sheet", lambda *_: None)
+    (tmp_path / "data").mkdir()
+    data.render_shard(tmp_path / "data", 0, first_seed=0, size=256)
+    vae.run(tmp_path, minutes=0.001, batch=2)
+    latents.run(tmp_path, batch=2)
+    full, half, _ = latents.load(tmp_path)
+    assert full.shape == (2, 8, 32, 32) and half.shape == (2, 8, 16, 16)
+    assert abs(float(full.float().std()) - 1) < 0.05
+    unet.run(tmp_path, minutes=0.001)
+    export.run(tmp_path, tmp_path / "mini")
+    pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "mini", local_files_only=True)
+    assert {part.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder)} == {torch.float32}
+    assert json.loads((tmp_path / "mini" / "vae" / "config.json").read_text())["scaling_factor"] != 1.0
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe("a fish", num_inference_steps=2).images[0].size == (256, 256)
