@@ -27,7 +27,12 @@ _HOME = {
         "union",
     ],
     "losses": ["ad_loss", "content_loss"],
-    "synthesis": ["optimize", "guided_sample", "injected_sample", "match_statistics"],
+    "masks": ["open_labels", "Regions"],
+    "weights": ["Weights", "Schedule"],
+    "distillation": ["match_statistics"],
+    "synthesis": ["optimize", "guided_sample", "injected_sample"],
+    "expansion": ["expand"],
+    "tiling": ["Windows", "window_starts", "decode_tiled", "repeat_image"],
     "decoder": ["tune_decoder", "tuned_decoder"],
     "result": ["Result", "Step", "replay"],
 }

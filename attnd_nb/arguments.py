@@ -5,16 +5,26 @@ An argument that would have no effect is an error: silence would leave the user 
 
 import math
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 
 from diffusers import ControlNetModel
 
+from .attention import select_layers
 from .images import check_size, encode, fit_size, native_resolution, nearest_size, open_image
+from .masks import Regions, open_labels
+from .weights import Weights, check_weight
 
 
 class Pictures:
-    """A verb's pictures, opened and brought to sizes that the model takes; `about` says from what to what."""
+    """A verb's pictures, opened and brought to sizes that the model takes; `about` says from what to what.
 
-    def __init__(self, pipe, style, content=None, size=None, resolution=None, control=None):
+    `images`: {name: PIL image}. `regions`: the label maps' `Regions`, or None. `output_size`: that of the content, or
+    `size`, or of the first of target map, control picture and the model's own square.
+    """
+
+    def __init__(self, pipe, style, content=None, size=None, resolution=None, control=None, source_mask=None,
+                 target_mask=None):
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
             raise ValueError("style is an empty list; give at least one picture")
@@ -24,6 +34,7 @@ class Pictures:
                 "leave it out, or use resolution to work larger or smaller"
             )
         self.images, self.about = {}, {}
+        maps = open_maps(source_mask, target_mask, len(styles))
 
         def fitted(original):
             return fit_size(pipe, original, resolution)
@@ -32,13 +43,19 @@ class Pictures:
             self._add(f"style_{index}", one, fitted)
         if content is not None:
             self.output_size = self._add("content", content, fitted)
-        elif size is not None or control is None:
-            side = native_resolution(pipe)
-            self.output_size = nearest_size(pipe, (side, side) if size is None else check_size(size))
-        else:
+        elif size is not None:
+            self.output_size = nearest_size(pipe, check_size(size))
+        elif maps is not None:
+            self.output_size = fitted(maps["target_mask"].shape)  # may be rounded to another aspect, in small models
+        elif control is not None:
             self.output_size = self._add("control", control, fitted)
+        else:
+            self.output_size = nearest_size(pipe, (native_resolution(pipe),) * 2)
         if control is not None and "control" not in self.images:
             self._add("control", control, lambda original: check_aspect(self.output_size, control=original))
+        if maps is not None and (content is not None or size is not None):
+            check_aspect(self.output_size, target_mask=maps["target_mask"].shape)
+        self.regions = None if maps is None else self._add_maps(maps)
 
     def _add(self, name, source, size_for):
         """Open a picture at the size that `size_for` gives for its own; returns that size."""
@@ -46,15 +63,52 @@ class Pictures:
         original = (image.height, image.width)
         used = size_for(original)
         self.images[name] = image if used == original else open_image(image, used)
-        file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-        self.about[name] = {"file": file, "size": list(original), "used_size": list(used)}
+        self._describe(name, source, original, used)
         return used
 
-    def encode(self, pipe):
-        """The clean latents: a list of the styles' (1, channels, h, w), and the content's or None."""
-        latents = {name: encode(pipe, image) for name, image in self.images.items() if name != "control"}
-        content = latents.pop("content", None)
-        return list(latents.values()), content
+    def _describe(self, name, source, original, used):
+        file = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        self.about[name] = {"file": file, "size": list(original), "used_size": list(used)}
+
+    def _add_maps(self, maps):
+        """The label maps as `Regions`, and as pictures beside the others."""
+        for index, one in enumerate(maps["source_mask"]):
+            check_aspect(self.about[f"style_{index}"]["size"], **{f"source_mask_{index}": one.shape})
+        regions = Regions(maps["target_mask"], maps["source_mask"], self.output_size)
+        for name, painted in regions.pictures().items():
+            self.images[name], size = painted, (painted.height, painted.width)
+            self._describe(name, maps["files"][name], size, size)
+        return regions
+
+    def encode(self, pipe, rows=1, generator=None):
+        """The clean latents: a list of the styles' (1, channels, h, w), and the content's or None.
+
+        With label maps the content, unless there is one, is the masked initialisation: `rows` of it, each drawn anew
+        from the generator, (rows, channels, h, w).
+        """
+        styles = [image for name, image in self.images.items() if name.startswith("style_")]
+        z_s = [encode(pipe, image) for image in styles]
+        if "content" in self.images:
+            return z_s, encode(pipe, self.images["content"])
+        if self.regions is None:
+            return z_s, None
+        filled = [self.regions.fill(styles, generator) for _ in range(rows)]
+        self.images["masked_start"] = filled[0]
+        return z_s, encode(pipe, filled)
+
+
+def open_maps(source_mask, target_mask, styles):
+    """{"target_mask": array, "source_mask": [array for each style]}, or None without any."""
+    if source_mask is None and target_mask is None:
+        return None
+    if source_mask is None or target_mask is None:
+        given, missing = ("source_mask", "target_mask") if target_mask is None else ("target_mask", "source_mask")
+        raise ValueError(f"{given} has no effect without {missing}: regions of the one are made of the other's")
+    sources = list(source_mask) if isinstance(source_mask, (list, tuple)) else [source_mask]
+    if len(sources) != styles:
+        raise ValueError(f"source_mask has {len(sources)} label maps for {styles} pictures of style; give one for each")
+    files = {"target_mask": target_mask, **{f"source_mask_{index}": one for index, one in enumerate(sources)}}
+    return {"target_mask": open_labels(target_mask), "source_mask": [open_labels(one) for one in sources], "files": files}
 
 
 def check_steps(pipe, **counts):
@@ -77,15 +131,73 @@ def check_positive(**values):
             raise ValueError(f"{name} must be a positive number, not {value!r}")
 
 
-def resolve_weight(content, content_weight):
+def check_effect(where, **values):
+    """Raise ValueError for what was given though it has no effect."""
+    for name, value in values.items():
+        if value is not None:
+            raise ValueError(f"{name} has no effect {where}; leave it out")
+
+
+def check_strength(strength, pictures):
+    if strength is None:
+        return
+    if "content" not in pictures.images and pictures.regions is None:
+        raise ValueError(f"strength={strength} has no effect without content, which it noises")
+    if not (isinstance(strength, (int, float)) and 0 < strength <= 1):
+        raise ValueError(f"strength must lie in (0, 1], not {strength}")
+
+
+def resolve_weights(pipe, pictures, layers, content_weight, weights):
+    """(content_weight, weights): a number, by default the paper's, or a `Weights`; never both.
+
+    Layers that `weights` names come back under their full names.
+    """
+    regions, styles = pictures.regions, sum(name.startswith("style_") for name in pictures.images)
+    content = "content" in pictures.images or regions is not None
+    if weights is None:
+        default = 0.25 if "content" in pictures.images else 0.15
+        content_weight = resolve_weight(content or None, content_weight, default)
+        if regions is not None:
+            regions.weigh(None)
+        return content_weight, None
+    weights = Weights(**weights) if isinstance(weights, Mapping) else weights
+    if not isinstance(weights, Weights):
+        raise TypeError(f"weights must be a Weights, such as Weights(content=0.2), not {weights!r}")
+    if content_weight is not None:
+        raise ValueError(f"content_weight={content_weight} beside weights; write Weights(content={content_weight})")
+    if (weights.content is None) == content:
+        raise ValueError(
+            "weights has no `content` for the content loss; write Weights(content=0.25, ...), or content=0"
+            if content
+            else f"Weights(content={weights.content}) has no effect without content"
+        )
+    if weights.references is not None and len(weights.references) != styles:
+        raise ValueError(f"weights has {len(weights.references)} references, and style {styles} pictures")
+    if regions is not None:
+        regions.weigh(weights.references)
+    return None, replace(weights, layers=_full_names(pipe, weights.layers, layers))
+
+
+def _full_names(pipe, weighed, layers):
+    if weighed is None:
+        return None
+    names = {name: weight for layer, weight in weighed.items() for name in select_layers(pipe, layer)}
+    unread = [name for name in names if name not in layers]
+    if unread:
+        raise ValueError(f"weights has layers that are not read: {', '.join(unread)}; add them to `layers`")
+    if not any(names.get(name, 1) for name in layers):
+        raise ValueError("weights gives every layer that is read 0, which leaves nothing to optimise")
+    return names
+
+
+def resolve_weight(content, content_weight, default=0.25):
     if content is None:
         if content_weight is not None:
             raise ValueError(f"content_weight={content_weight} has no effect without content")
         return None
-    weight = 0.25 if content_weight is None else content_weight
-    if not (isinstance(weight, (int, float)) and 0 <= weight < math.inf):
-        raise ValueError(f"content_weight must be a number of at least 0, not {weight!r}")
-    return weight
+    content_weight = default if content_weight is None else content_weight
+    check_weight("content_weight", content_weight)
+    return content_weight
 
 
 def check_aspect(size, **originals):

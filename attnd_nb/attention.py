@@ -289,9 +289,28 @@ def token_grid(tokens, latents):
     >>> token_grid(96, torch.zeros(1, 4, 16, 24))
     (8, 12)
     """
-    rows, columns = latents.shape[-2:]
-    while rows * columns > tokens and rows * columns > 1:
-        rows, columns = math.ceil(rows / 2), math.ceil(columns / 2)
-    if rows * columns != tokens:
-        raise ValueError(f"{tokens} tokens do not come from latents of {tuple(latents.shape[-2:])}")
-    return rows, columns
+    size = latents.shape[-2:]
+    return halved(size, token_level(tokens, size))
+
+
+def token_level(tokens, size):
+    """How often a layer with so many tokens halves latents of `size` (h, w).
+
+    >>> token_level(96, (16, 24))
+    1
+    """
+    level = 0
+    while math.prod(halved(size, level)) > tokens and math.prod(halved(size, level)) > 1:
+        level += 1
+    if math.prod(halved(size, level)) != tokens:
+        raise ValueError(f"{tokens} tokens do not come from latents of {tuple(size)}")
+    return level
+
+
+def halved(size, level):
+    """(h, w), halved `level` times and rounded up, as the UNet does.
+
+    >>> halved((16, 9), 2)
+    (4, 3)
+    """
+    return tuple(math.ceil(side / 2**level) for side in size)

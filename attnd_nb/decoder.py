@@ -9,6 +9,7 @@ every latent stays what it was.
 """
 
 import functools
+import os
 
 import torch
 from torch.func import functional_call
@@ -71,7 +72,8 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
     `pipe.save_pretrained(folder)`; to undo it at the end of a block: `tuned_decoder`.
 
     Raises ValueError or TypeError on arguments that are out of range or would have no effect.
-    Source: equation (10); 75 steps at 1e-4 are the authors'.
+    Source: equation (10); 75 steps at 1e-4 are the authors', for SD's decoder of 50 million weights. A decoder as
+    small as mini's (1.6 million) gains twice as many decibels at 6e-4, and none at 3e-3.
     """
     check_pipeline(pipe)
     check_count(1, steps=steps)
@@ -86,8 +88,8 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
     losses = []
     with frozen(pipe), torch.enable_grad():
         batches = _whole(pipe, pictures) if crop is None else _Crops(pipe, pictures, crop, generator)
-        options = {} if progress else {"disable": True}  # passing False would overrule TQDM_DISABLE
-        for _ in tqdm(range(steps), desc="tune_decoder", **options):
+        hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's notebook bar does not look itself
+        for _ in tqdm(range(steps), desc="tune_decoder", disable=hidden):
             adam.zero_grad()
             losses.append(0)
             for latents, pixels in batches:

@@ -267,4 +267,4 @@ def to_tensor(images):
     torch.Size([2, 3, 4, 5])
     """
     pixels = torch.from_numpy(np.stack([np.array(one) for one in images]))  # (n, h, w, 3)
-    return pixels.permute(0, 3, 1, 2).float() / 255
+    return pixels.permute(0, 3, 1, 2).contiguous().float() / 255

@@ -9,15 +9,18 @@ from torch.nn import functional as F
 from .attention import union
 
 
-def ad_loss(features, references, reduction="sum"):
-    """L_AD = ‖Self-Attn(Q, K, V) − Self-Attn(Q, K_s, V_s)‖₁, equation (3).
+def ad_loss(features, references, reduction="sum", mask=None):
+    """L_AD = ‖Self-Attn(Q, K, V) − Self-Attn(Q, K_s, V_s)‖₁, equation (3); with `mask` L_MAD, equation (12).
 
     `features`: {layer: Features} of the image that is made, as `record` gives it, with gradients.
     `references`: the same of one or several references, or a list of such dicts; all their tokens share
     one softmax. The injected output is the *target* and carries no gradient: the image is to
     move towards it, not the target towards the image. L1 is a mean within a layer and a sum over
     layers (content weights mean something on that scale only), in float32.
-    `reduction`: "sum" for a scalar, "layers" for {layer: scalar}. Raises ValueError if the layers differ.
+    `reduction`: "sum" for a scalar, "layers" for {layer: scalar}.
+    `mask`: {layer: tensor or None}, broadcastable to (batch, heads, tokens, all reference tokens): bool, true where
+    a query may look (M of (11)), or floats that are added to the logits.
+    Raises ValueError if the layers differ, or a mask leaves a query nothing to look at.
 
     >>> from attnd_nb.attention import Features
     >>> x = torch.randn(1, 2, 5, 4); attend = F.scaled_dot_product_attention
@@ -27,30 +30,45 @@ def ad_loss(features, references, reduction="sum"):
     """
     merged = union(references)
     _same_layers(features, merged)
-    return _reduce(
-        {
-            name: _l1(layer.output, ideal_output(layer.query, *merged[name]))
-            for name, layer in features.items()
-        },
-        reduction,
-    )
+    mask = mask or dict.fromkeys(features)
+    _same_layers(features, mask)
+    losses = {
+        name: _l1(layer.output, ideal_output(layer.query, *merged[name], mask[name]))
+        for name, layer in features.items()
+    }
+    return _reduce(losses, reduction)
 
 
 @torch.no_grad()
-def ideal_output(query, key, value):
-    """Self-Attn(Q, K_s, V_s): what these queries would get from the references, without gradient.
+def ideal_output(query, key, value, mask=None):
+    """Self-Attn(Q, K_s, V_s; M): what these queries would get from the references, without gradient.
 
-    query (batch, heads, tokens, d); key, value (1, heads, reference tokens, d) for the whole batch.
+    query (batch, heads, tokens, d); key, value (1, heads, reference tokens, d) for the whole batch; mask: see
+    `ad_loss`, of one layer.
     """
     if key.shape[1] != query.shape[1] or key.shape[3] != query.shape[3]:
         raise ValueError(
             f"the image has (heads, head_dim) {tuple(query.shape[1::2])} and the reference "
             f"{tuple(key.shape[1::2])}; record both with the same model"
         )
+    if mask is not None:
+        _check_mask(mask, query, key)
+        mask = mask if mask.dtype == torch.bool else mask.to(query.dtype)
     batch = len(query)
     return F.scaled_dot_product_attention(
-        query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1)
+        query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1), attn_mask=mask
     )
+
+
+def _check_mask(mask, query, key):
+    if mask.shape[-1] != key.shape[2] or mask.shape[-2] not in (1, query.shape[2]):
+        raise ValueError(
+            f"the mask is {tuple(mask.shape)}, for {query.shape[2]} tokens that look at {key.shape[2]}"
+        )
+    allowed = mask if mask.dtype == torch.bool else mask > -torch.inf
+    blind = int((~allowed.any(-1)).sum())
+    if blind:  # attention would give zeros or NaN, in silence
+        raise ValueError(f"the mask leaves {blind} query tokens no reference token to look at")
 
 
 def content_loss(features, content, reduction="sum"):

@@ -15,7 +15,9 @@ from torch.nn import functional as F
 
 from .images import open_image
 
-__all__ = ["edge_correlation", "patch_distance", "psnr", "ssim"]
+__all__ = [
+    "copied_share", "edge_correlation", "patch_distance", "psnr", "seam_profile", "seam_strength", "ssim",
+]  # fmt: skip
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -154,3 +156,88 @@ def _quantiles(image: torch.Tensor, other: torch.Tensor, directions: torch.Tenso
 def _edge_strength(image: np.ndarray, sigma: float) -> np.ndarray:
     rows, columns = np.gradient(gaussian_filter(image @ LUMA, sigma))
     return np.hypot(rows, columns)
+
+
+def seam_profile(image, axis: str = "x") -> np.ndarray:
+    """How much a picture changes from each column to the next: mean |I[:, j + 1] - I[:, j]|.
+
+    The last entry is the step from the last column round to the first, where a repeated picture has its seam.
+    `axis`: "x", or "y" for rows. Returns as many numbers in [0, 1] as there are columns (or rows).
+
+    >>> import numpy as np
+    >>> step = np.zeros((4, 6, 3), np.float32); step[:, 3:] = 1
+    >>> seam_profile(step).round().tolist()  # one edge inside, and the one where right meets left
+    [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    """
+    if axis not in ("x", "y"):
+        raise ValueError(f"seam_profile: axis must be 'x' or 'y', not {axis!r}")
+    pixels = _tensor(image)[0].numpy().astype(np.float64)  # (3, h, w)
+    if axis == "y":
+        pixels = pixels.swapaxes(1, 2)
+    return np.abs(np.roll(pixels, -1, axis=2) - pixels).mean((0, 1))
+
+
+def seam_strength(image, at=(-1,), axis: str = "x", period: int = 1) -> float:
+    """The mean of `seam_profile` at some places over its mean at all others: about 1 where there is no seam.
+
+    `at`: indices of the profile, by default the wrap-around, which is never among the others: a picture
+    that was not made to be repeated has a seam there. `period`: the others are only those a multiple of it
+    away. A decoder's pictures change a little more every 8 pixels, at the borders of latent cells, where
+    windows and edges are, too: there, 8 is fair. Returns NaN for a picture that does not change elsewhere.
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).random((32, 64, 3), np.float32)
+    >>> halves = np.concatenate([noise[:, :32] / 2, noise[:, 32:]], axis=1)
+    >>> [bool(seam_strength(picture, at=[31]) > 1.2) for picture in (noise, halves)]
+    [False, True]
+    """
+    profile = seam_profile(image, axis)
+    chosen = np.zeros(len(profile), bool)
+    chosen[list(at)] = True
+    places = np.arange(len(profile))
+    others = ~chosen & np.isin(places % period, places[chosen] % period)
+    others[-1] = False
+    inside = profile[others].mean() if others.any() else 0.0
+    return float(profile[chosen].mean() / inside) if inside else float("nan")
+
+
+def copied_share(image, exemplar, patch: int = 8, tolerance: float = 1.0) -> float:
+    """Share of a picture that is copied from the exemplar in pieces, rather than made anew.
+
+    At half resolution the picture is cut into patches side by side, and for each the nearest patch of the
+    exemplar is sought at every position. A patch counts as copied when at least two of its four neighbours
+    come from just beside its own source (within `tolerance` pixels): three patches, 32 to 48 pixels.
+
+    Returns a number in [0, 1]. On photographs: 1 for the exemplar itself, .6 to 1 for a patchwork of pieces
+    of 32 to 128 pixels, 0 for pieces of 16 pixels and for another part of the same photograph. Blank patches
+    have no place of their own and are not counted. Raises ValueError when a picture is too small.
+
+    Source: the coherence of nearest neighbours in Ashikhmin, "Synthesizing natural textures" (2001).
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).random((96, 96, 3), np.float32)
+    >>> copied_share(noise, noise), copied_share(noise[:, ::-1], noise)
+    (1.0, 0.0)
+    """
+    image, exemplar = _tensor(image), _tensor(exemplar)
+    if min(*image.shape[-2:], *exemplar.shape[-2:]) < 2 * patch:
+        raise ValueError(
+            f"copied_share: pictures of {_size(image)} and {_size(exemplar)} pixels; "
+            f"at least {2 * patch} a side are needed, or a smaller patch"
+        )
+    image, exemplar = F.avg_pool2d(image, 2), F.avg_pool2d(exemplar, 2)
+    rows, columns = (side // patch for side in image.shape[-2:])
+    wanted, known = F.unfold(image, patch, stride=patch)[0], F.unfold(exemplar, patch)[0]  # (3 · patch², n)
+    half = known.square().sum(0) / 2  # |w - k|² is smallest where |k|² / 2 - w·k is
+    nearest = torch.cat([(half - some.T @ known).argmin(1) for some in wanted.split(1024, dim=1)])
+    across = exemplar.shape[-1] - patch + 1
+    source = torch.stack([nearest // across, nearest % across]).view(2, rows, columns)
+    agreeing = torch.zeros(rows, columns, dtype=torch.int)
+    down = torch.tensor([patch, 0]).view(2, 1, 1)
+    below = ((source.diff(dim=1) - down).abs() <= tolerance).all(0).int()
+    beside = ((source.diff(dim=2) - down.flip(0)).abs() <= tolerance).all(0).int()
+    agreeing[:-1] += below
+    agreeing[1:] += below
+    agreeing[:, :-1] += beside
+    agreeing[:, 1:] += beside
+    return (agreeing >= 2).float().mean().item()

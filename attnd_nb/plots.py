@@ -13,8 +13,10 @@ import matplotlib
 from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
+from .arguments import open_maps
 from .attention import select_layers, self_attention_layers
 from .images import native_resolution, open_image
+from .masks import Regions, members, shares
 
 INK, QUIET, PAPER = "#22252b", "#8a8f98", "#ffffff"
 COLOURS = ("#c8553d", "#2b6f8a", "#e0a030", "#5b8c5a", "#7a5c8e", "#8a8f98")
@@ -66,6 +68,38 @@ def contact_sheet(rows, title: str = "", path=None, tile: int = 256, gap: int = 
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)
     return sheet
+
+
+def plot_regions(style, source_mask, target_mask, token: int = 16, tile: int = 192) -> Image.Image:
+    """What each region may see: a row for each label of the target, and everything that is not of it faded.
+
+    First the target's map, then each picture of `style`, cut into the tokens of a layer: squares of `token` pixels, by
+    default those of the coarser of the last six layers. Arguments as for `optimize`; raises as it does, also for a
+    label of the target that no reference has. Returns the sheet.
+
+    >>> import numpy as np
+    >>> half = np.arange(64)[None].repeat(64, 0) // 32
+    >>> plot_regions(np.zeros((64, 64, 3)), half, half.T, tile=64).width
+    164
+    """
+    styles = [open_image(one) for one in (style if isinstance(style, (list, tuple)) else [style])]
+    maps = open_maps(source_mask, target_mask, len(styles))
+    regions = Regions(maps["target_mask"], maps["source_mask"])
+    regions.weigh()
+    painted = regions.pictures()["target_mask"].convert("RGB")
+    every = [(painted, regions.target), *zip(styles, regions.sources)]
+
+    def lit(picture, labels, label):
+        grid = [max(1, side // token) for side in (picture.height, picture.width)]
+        seen = members(shares(labels, len(regions.names), grid))[0, label].view(grid)
+        mask = Image.fromarray((seen.numpy() * 255).astype("uint8")).resize(picture.size, Image.Resampling.NEAREST)
+        faded = Image.blend(picture.convert("L").convert("RGB"), Image.new("RGB", picture.size, PAPER), 0.8)
+        return Image.composite(picture, faded, mask)
+
+    captions = ["", *([f"in style {index}" for index in range(len(styles))] if len(styles) > 1 else ["in the style"])]
+    rows = [[(note or f"label {regions.names[label]} sees", lit(*one, label)) for note, one in zip(captions, every)]
+            for label in sorted(regions.target.unique().tolist(), key=lambda label: regions.names[label])]
+    return contact_sheet(rows, title="A region sees its own label only", tile=tile)
 
 
 def show_sheet(rows, title: str = "", tile: int = 256) -> None:

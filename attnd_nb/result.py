@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -91,11 +91,12 @@ def replay(folder, pipe, **changes):
     arguments = dict(about["arguments"])
     if about["seed"] is None and "generator" not in changes:
         raise ValueError(f"{folder} cannot be replayed: its generator had been used before; pass generator=")
-    pictures = {name: folder / f"input_{name}.png" for name in about["pictures"]}
-    for name in ("content", "control"):
-        if name in pictures:
-            arguments[name] = pictures.pop(name)
-    arguments["style"] = list(pictures.values())
+    for name in about["pictures"]:  # "content", or one of several: "style_0", "style_1"
+        kind, _, index = name.rpartition("_")
+        if index.isdigit():
+            arguments.setdefault(kind, []).append(folder / f"input_{name}.png")
+        else:
+            arguments[name] = folder / f"input_{name}.png"
     if about["seed"] is not None:
         arguments["generator"] = torch.Generator().manual_seed(about["seed"])
     return getattr(attnd_nb, about["verb"])(pipe, **{**arguments, **changes})
@@ -114,7 +115,8 @@ class Run(contextlib.AbstractContextManager):
     object with `images` {name: PIL}, `about` {name: dict} and `output_size`.
     """
 
-    NOT_SETTINGS = {"pipe", "style", "content", "control", "generator", "progress", "callback", "pictures"}
+    NOT_SETTINGS = {"pipe", "style", "content", "control", "source_mask", "target_mask", "generator", "progress",
+                    "callback", "pictures"}
 
     def __init__(self, pipe, verb, arguments, pictures, generator=None, progress=True, callback=None):
         self.pipe, self.pictures, self.progress, self.callback = pipe, pictures, progress, callback
@@ -212,8 +214,8 @@ def seeded(generator):
 
 
 def _jsonable(settings):
-    """As JSON would give it back: tuples as lists, numpy's numbers as Python's."""
-    return json.loads(json.dumps(settings, default=lambda number: number.item()))
+    """As JSON would give it back: tuples as lists, numpy's numbers as Python's, a `Weights` as a dict."""
+    return json.loads(json.dumps(settings, default=lambda x: asdict(x) if is_dataclass(x) else x.item()))
 
 
 def _environment(pipe):

@@ -3,6 +3,7 @@
 No size, channel count, token count or scaling is assumed; the model's own configuration is read.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,6 +124,18 @@ class Denoiser:
             negative_prompt = [negative_prompt] * len(prompt)  # diffusers does not broadcast it
         self.condition = encode_prompt(pipe, prompt, negative_prompt, num_images, guidance_scale > 1)
         self.rows = len(self.condition if guidance_scale <= 1 else self.condition[0])
+
+    def start(self, noise, content=None, strength=None):
+        """Where sampling begins, and the timesteps from there: (latents, timesteps).
+
+        In pure noise; or, with `strength` in (0, 1], at the content (1 or n, channels, h, w) noised to that share of
+        the steps (SDEdit: Meng et al., 2022).
+        """
+        if strength is None:
+            return noise, self.timesteps
+        count = math.ceil(round(len(self.timesteps) * strength, 6))  # .07 · 100 is 7.000000000000001
+        timesteps = self.timesteps[-count:]
+        return mix(content, noise, self.alpha(timesteps[0])), timesteps
 
     @torch.no_grad()
     def step(self, latents, t):

@@ -1,7 +1,7 @@
-"""Windows over a latent that is larger than the model, or that has no edge; and decoding in tiles.
+"""Windows over a latent that is larger than the model or has no edge, and decoding in tiles.
 
-The geometry of MultiDiffusion (Bar-Tal et al., 2023) and nothing of attention. Sizes are (height, width) in latent
-cells. A wrapping axis is a circle: its last cell is next to its first, and so windows run across the edge.
+The geometry of MultiDiffusion (Bar-Tal et al., 2023), and nothing of attention. Sizes are (height, width)
+in cells of the latent. An axis that wraps is a circle: its last cell is next to its first.
 """
 
 import itertools
@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from .images import decode, native_resolution, open_image
 
 SEAMLESS = {False: (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}
-PADDING = 8  # cells of the other side that a decoder sees beyond each wrapping edge
+PADDING = 8  # cells of the other side that the decoder sees beyond a wrapping edge; more changes nothing
 
 
 def native_side(pipe):
-    """Side in cells of the latent that the model was trained on: 64 for SD 1.5."""
+    """Side, in cells of the latent, of the square that the model was trained on: 64 for SD 1.5."""
     return native_resolution(pipe) // pipe.vae_scale_factor
 
 
@@ -35,17 +35,18 @@ def wrapped_axes(seamless):
 
 
 def window_starts(length, window, stride, wrap=False):
-    """Where windows of `window` cells begin on an axis of `length` cells, at most `stride` apart; all cells are covered.
+    """Where windows of `window` cells begin on an axis of `length` cells, no more than `stride` apart.
 
-    Open ends: multiples of `stride` and a last window *clamped* to the end. Rounding their number down instead leaves
-    cells that no window sees: the released code's fault. On a circle: evenly spaced all round.
+    With ends: multiples of `stride`, and a last window *clamped* to the end. If their number is rounded down
+    instead, as in diffusers' panorama pipeline, some cells are in no window. On a circle: evenly all round.
 
     >>> window_starts(75, 32, 16), window_starts(75, 32, 16, wrap=True)
     ([0, 16, 32, 43], [0, 15, 30, 45, 60])
     """
     window = min(window, length)
     if not 1 <= stride <= window:
-        raise ValueError(f"stride={stride} must lie between 1 and the window's {window} cells, or cells stay uncovered")
+        raise ValueError(f"stride={stride} must lie between 1 and the window's {window} cells, for else some "
+                         "cells are in no window")
     if wrap:
         count = math.ceil(length / stride)
         return [index * length // count for index in range(count)]
@@ -55,8 +56,8 @@ def window_starts(length, window, stride, wrap=False):
 class Windows:
     """Windows that cover latents of `size`, and the weighted mean over them.
 
-    A window counts most at its centre and least at its border (a tent), where it sees least of what is around it. A flat
-    weight also averages, but leaves a step wherever a window ends.
+    A window counts most at its centre and least at its border (a tent), where it sees least of what is
+    around. With equal weights the mean would jump wherever a window ends.
 
     >>> windows = Windows((32, 96), window=32, stride=16)
     >>> len(windows), windows.shape, windows.coverage()[0, ::16].tolist()
@@ -76,29 +77,31 @@ class Windows:
         return len(self.corners)
 
     def coverage(self):
-        """How many windows see each cell: whole numbers (height, width), 1 at least."""
+        """How many windows see each cell: whole numbers (height, width), at least 1."""
         return self._sum(torch.ones(self.shape)).long()
 
     def cells(self, corner, shift=(0, 0)):
         """A window as an index of the last two axes: rows (h, 1) and columns (1, w)."""
-        rows, columns = (torch.arange(side) + start + by for side, start, by in zip(self.shape, corner, shift))
+        rows, columns = (torch.arange(side) + start + by
+                         for side, start, by in zip(self.shape, corner, shift))
         return rows[:, None] % self.size[0], columns[None] % self.size[1]
 
     def share(self, corner):
-        """The window's share (h, w) in each of its cells; the shares of a cell sum to 1."""
+        """The window's share (h, w) in each of its cells; all windows' shares of a cell sum to 1."""
         return self.weight / self.total[self.cells(corner)]
 
     def random_shift(self, generator):
-        """How far to turn the circle before windows are cut: (rows, columns), 0 where an axis has ends."""
+        """How far to turn the circle before windows are cut: (rows, columns), 0 on an axis with ends."""
         return tuple(int(torch.randint(length, (), generator=generator)) if wrap else 0
                      for length, wrap in zip(self.size, self.wrap))
 
     def mean(self, function, *tensors, batch=8, shift=(0, 0)):
         """The weighted mean over all windows of what `function` makes of them, `batch` crops at a time.
 
-        `tensors` (n, channels, height, width) are cut alike; a tensor of one row is cut for each of the n.
-        `function(rows, *crops)` is told which of the n each crop comes from, and answers crops (batch, channels, h, w).
-        Memory beside the whole is that of one batch. With one window it is `function` itself, to the bit.
+        `tensors` (n, channels, height, width) are cut alike; one of a single row is cut for each of the n.
+        `function(rows, *crops)` is told which of the n each crop comes from, and returns crops (batch,
+        channels, h, w). Memory beside the whole is that of one batch. One window's mean is `function`'s
+        answer, to the bit.
         """
         whole = torch.zeros_like(tensors[0])
         places = list(itertools.product(self.corners, range(len(whole))))
@@ -126,16 +129,19 @@ def _tent(length):
 
 @torch.no_grad()
 def decode_tiled(pipe, latents, seamless=False, tile=None):
-    """`decode` for latents of any size: in one piece up to the area of `tile` × `tile` cells, in tiles beyond.
+    """`decode` for latents of any size: in one piece up to an area of `tile` × `tile` cells, in tiles beyond.
 
-    Returns pictures (n, 3, f h, f w) in [0, 1]. `tile` is twice the model's side by default. Tiles overlap by an eighth
-    and are blended, for the decoder's group norms see only their own tile, and tiles so differ a little in tone.
-    Along `seamless` axes the decoder is shown, beyond each edge, what lies inside the other: nothing in the model is touched.
+    Returns pictures (n, 3, f h, f w) in [0, 1]. `tile` is twice the model's side by default. Tiles overlap
+    by an eighth and are blended: a decoder's group norms see one tile only, so tiles differ a little in
+    tone. Along `seamless` axes the decoder is shown, beyond each edge, what lies inside the other one, and
+    that is then cut off; nothing in the model is touched.
     """
     tile = 2 * native_side(pipe) if tile is None else tile
-    pads = [min(PADDING, length) if wrap else 0 for length, wrap in zip(latents.shape[-2:], wrapped_axes(seamless))]
-    padded = F.pad(latents, (pads[1], pads[1], pads[0], pads[0]), mode="circular") if any(pads) else latents
-    pixels = torch.cat([_decode_one(pipe, one[None], tile) for one in padded])
+    pads = [min(PADDING, length) if wrap else 0
+            for length, wrap in zip(latents.shape[-2:], wrapped_axes(seamless))]
+    if any(pads):
+        latents = F.pad(latents, (pads[1], pads[1], pads[0], pads[0]), mode="circular")
+    pixels = torch.cat([_decode_one(pipe, one[None], tile) for one in latents])
     top, left = (pad * pipe.vae_scale_factor for pad in pads)
     return pixels[..., top:pixels.shape[-2] - top, left:pixels.shape[-1] - left]
 
@@ -146,17 +152,18 @@ def _decode_one(pipe, latents, tile):
     if height * width <= tile**2:
         return decode(pipe, latents)
     factor = pipe.vae_scale_factor
-    windows = Windows((factor * height, factor * width), factor * tile, factor * (tile - tile // 8))  # in pixels
-    pixels = torch.zeros(1, 3, *windows.size, device=latents.device)
+    in_pixels = height * factor, width * factor
+    windows = Windows(in_pixels, tile * factor, (tile - tile // 8) * factor)
+    pixels = torch.zeros(1, 3, *windows.size)
     for corner in windows.corners:
-        (top, left), (rows, columns) = ((side // factor for side in pair) for pair in (corner, windows.shape))
-        part = decode(pipe, latents[..., top:top + rows, left:left + columns])
-        pixels[..., *windows.cells(corner)] += windows.share(corner).to(part) * part
+        (top, left), (rows, columns) = ([side // factor for side in pair] for pair in (corner, windows.shape))
+        part = decode(pipe, latents[..., top:top + rows, left:left + columns]).cpu()
+        pixels[..., *windows.cells(corner)] += windows.share(corner) * part
     return pixels
 
 
 def repeat_image(image, rows=2, columns=2):
-    """A picture beside and below itself, `rows` × `columns` times: a seam shows at the joints, if there is one.
+    """A picture `rows` × `columns` times beside itself: if it has a seam, it shows at the joints.
 
     >>> repeat_image(np.zeros((4, 6, 3))).size
     (12, 8)

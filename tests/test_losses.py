@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from attnd_nb import ad_loss, content_loss
+from attnd_nb import Schedule, Weights, ad_loss, content_loss
 from attnd_nb.attention import Features
 
 
@@ -89,6 +89,50 @@ def test_a_batch_of_references_is_a_list_of_them():
     assert torch.allclose(
         ad_loss({"a": x}, {"a": pair}), ad_loss({"a": x}, [{"a": pair[:1]}, {"a": pair[1:]}])
     )
+
+
+def weighted(x, references, weights):
+    logits = Weights(references=weights).logits([one.key.shape[2] for one in references])
+    return ad_loss({"a": x}, [{"a": one} for one in references], mask={"a": logits})
+
+
+def test_a_references_weight_is_how_often_it_is_there():
+    x, s, r = layer(0), layer(1, tokens=5), layer(2, tokens=8)
+    for weights, repeated in (((2, 1), [s, s, r]), ((0, 1), [r]), ((4, 0), [s]), ((0.5, 0.5), [s, r])):
+        expected = ad_loss({"a": x}, [{"a": one} for one in repeated])
+        assert torch.allclose(weighted(x, [s, r], weights), expected, atol=1e-6)
+    assert torch.equal(weighted(x, [s, r], (3, 3)), ad_loss({"a": x}, [{"a": s}, {"a": r}]))
+    assert not torch.allclose(weighted(x, [s, r], (2, 1)), weighted(x, [s, r], (1, 2)))
+
+
+def test_schedules_are_linear_between_their_ends_and_zero_outside():
+    fading = Schedule(0.4, 0.1, start=0.2, end=0.8)
+    assert [fading.at(way) for way in (0.1, 0.2, 0.5, 0.8, 0.9)] == pytest.approx([0, 0.4, 0.25, 0.1, 0])
+    assert [Schedule(0.3).at(way) for way in (0, 0.5, 1)] == [0.3] * 3
+
+
+def test_the_total_is_the_weighted_sum():
+    ad, content = {"a": torch.tensor(1.0), "b": torch.tensor(10.0)}, {"a": torch.tensor(3.0), "b": torch.tensor(5.0)}
+    assert Weights(content=0.5).total(ad, content, 0.3) == 11 + 0.5 * 8
+    assert Weights(ad=2, content=Schedule(1, 0), layers={"b": 0.1}).total(ad, content, 0.25) == 2 * 2 + 0.75 * 3.5
+    assert Weights(ad=Schedule(1, end=0.5)).total(ad, {}, 0.6) == 0
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Schedule(-1), "first"),
+    (lambda: Schedule(1, float("nan")), "last"),
+    (lambda: Schedule(1, start=0.5, end=0.5), "start < end"),
+    (lambda: Weights(ad=-1), "ad"),
+    (lambda: Weights(ad=0), "nothing to optimise"),
+    (lambda: Weights(ad=Schedule(0), content=0), "nothing to optimise"),
+    (lambda: Weights(content="0.2"), "content"),
+    (lambda: Weights(layers={"a": -2}), "layers"),
+    (lambda: Weights(references=(1, float("inf"))), "references"),
+    (lambda: Weights(references=(0, 0)), "at least one"),
+])
+def test_weights_out_of_range_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
 
 
 def test_half_precision_losses_are_float32():

@@ -8,6 +8,9 @@ import torch
 from conftest import picture, seed, unchanged
 
 from attnd_nb import (
+    Schedule,
+    Weights,
+    distillation,
     encode,
     encode_prompt,
     frozen,
@@ -15,6 +18,7 @@ from attnd_nb import (
     injected_sample,
     match_statistics,
     optimize,
+    sampling,
     synthesis,
 )
 from attnd_nb.attention import self_attention_layers
@@ -231,9 +235,9 @@ def test_injection_starts_from_the_same_noise_and_changes_the_picture(any_pipe, 
 
 def test_injection_reads_references_at_the_level_of_the_latents(tiny_sd, style, monkeypatch):
     """At each t the image and its reference are equally noised, and told the same t."""
-    calls, true = [], synthesis.predict_noise
+    calls, true = [], distillation.predict_noise
     monkeypatch.setattr(
-        synthesis, "predict_noise", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c)
+        distillation, "predict_noise", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c)
     )
     injected_sample(tiny_sd, style, generator=seed(), **SAMPLE)
     assert calls == [751, 501, 251, 1]
@@ -261,6 +265,89 @@ def test_injection_from_content_keeps_more_of_it_at_low_strength(tiny_sd, style,
         for strength in (0.1, 1)
     }
     assert far[0.1] < far[1] and len(steps) == 1 + 10
+
+
+def test_strength_starts_sampling_at_the_noised_content(tiny_sd, style, content):
+    """As in `injected_sample`: of 10 steps, strength .3 takes the last 3; without updates both start alike."""
+    options = dict(content=content, strength=0.3, num_inference_steps=10, generator=seed(), progress=False)
+    steps = []
+    plain = guided_sample(tiny_sd, style, inner_steps=0, callback=steps.append, **options)
+    assert [step.timestep for step in steps] == [201, 101, 1]
+    start = encode(tiny_sd, content)
+    alpha = float(tiny_sd.scheduler.alphas_cumprod[201])
+    noised = alpha**0.5 * start + (1 - alpha) ** 0.5 * torch.randn(start.shape, generator=seed())
+    denoiser = sampling.Denoiser(tiny_sd, 10)
+    z, timesteps = denoiser.start(torch.randn(start.shape, generator=seed()), start, 0.3)
+    assert torch.allclose(z, noised, atol=1e-6)
+    with frozen(tiny_sd):
+        for t in timesteps:
+            z = denoiser.step(z, t)
+    assert torch.equal(plain.latents, z)
+    for count, strength, kept in ((100, 0.07, 7), (50, 0.6, 30), (50, 1, 50), (50, 0.001, 1)):
+        assert len(sampling.Denoiser(tiny_sd, count).start(z, z, strength)[1]) == kept
+
+
+def test_layout_control_holds_more_at_lower_strength(tiny_sd, style, content):
+    options = dict(content=content, num_inference_steps=8, inner_steps=1, progress=False)
+    start = encode(tiny_sd, content)
+    low, high, noise = (guided_sample(tiny_sd, style, strength=strength, generator=seed(),
+                                      **options).latents
+                        for strength in (0.25, 1, None))
+    assert (low - start).abs().mean() < (high - start).abs().mean()
+    assert not torch.allclose(high, noise)
+
+
+def test_a_reference_of_weight_zero_is_absent(tiny_sd, style):
+    pair, options = [style, picture(7, (32, 64))], dict(num_steps=3, progress=False)
+    both, first, equal, none = (
+        optimize(tiny_sd, pair, generator=seed(), weights=weights, **options).latents
+        for weights in (Weights(references=(1, 0.2)), Weights(references=(1, 0)), Weights(references=(2, 2)), None)
+    )
+    alone = optimize(tiny_sd, style, generator=seed(), **options).latents
+    assert torch.allclose(first, alone, atol=1e-4) and torch.equal(equal, none)
+    assert not torch.allclose(both, alone, atol=1e-2) and not torch.allclose(both, none, atol=1e-2)
+
+
+def test_weights_count_in_the_statistics():
+    z, one, other = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 8, 8), torch.randn(1, 2, 4, 4) + 5
+    assert torch.allclose(match_statistics(z, [one, other], (1, 0)).mean((2, 3)), one.mean((2, 3)), atol=1e-4)
+    thrice = match_statistics(z, [one, other, other, other])
+    assert torch.allclose(match_statistics(z, [one, other], (1, 3)), thrice, atol=0.05)
+
+
+def test_a_layer_of_weight_zero_has_no_say(tiny_sd, style, content):
+    options = dict(num_steps=3, progress=False)
+    without = optimize(tiny_sd, style, content, 0.2, layers=[10, 11, 12, 13, 14], **options)
+    zero = optimize(tiny_sd, style, content, weights=Weights(content=0.2, layers={15: 0}), **options)
+    assert torch.allclose(zero.latents, without.latents, atol=1e-5)
+    assert len(zero.losses[0]["ad"]) == 6  # still measured
+
+
+def test_schedules_follow_the_timestep(tiny_sd, style, content):
+    """Way .249, .499, .749, .999 at t = 751, 501, 251, 1; where nothing counts, nothing moves."""
+    seen = []
+    result = optimize(tiny_sd, style, content, num_steps=4, progress=False, callback=seen.append,
+                      weights=Weights(ad=Schedule(1, 0.5, end=0.8), content=Schedule(0.2, end=0.4)))
+    assert [entry["timestep"] for entry in result.losses] == [751, 501, 251]
+    for entry, ad, weight in zip(result.losses, (1 - 0.249 / 1.6, 1 - 0.499 / 1.6, 1 - 0.749 / 1.6), (0.2, 0, 0)):
+        expected = ad * sum(entry["ad"].values()) + weight * sum(entry["content"].values())
+        assert entry["total"] == pytest.approx(expected, rel=1e-5)
+    assert math.isnan(seen[3].loss) and torch.equal(seen[3].latents, seen[2].latents)
+
+
+@pytest.mark.parametrize("options, error, words", [
+    (dict(weights=0.3), TypeError, "Weights"),
+    (dict(weights=Weights(content=0.2)), ValueError, "no effect without content"),
+    (dict(weights=Weights(), content=picture()), ValueError, "content=0"),
+    (dict(weights=Weights(content=0.2), content=picture(), content_weight=0.2), ValueError, "beside weights"),
+    (dict(weights=Weights(references=(1, 2))), ValueError, "2 references, and style 1"),
+    (dict(weights=Weights(layers={3: 2.0})), ValueError, "not read: down_blocks.1"),
+    (dict(weights=Weights(layers={99: 2.0})), ValueError, "99"),
+    (dict(weights=Weights(layers=dict.fromkeys(range(10, 16), 0))), ValueError, "nothing to optimise"),
+])
+def test_weights_that_cannot_be_used_are_errors(tiny_sd, options, error, words):
+    with pytest.raises(error, match=words):
+        optimize(tiny_sd, picture(), **options)
 
 
 @pytest.mark.parametrize(
@@ -350,6 +437,10 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
         (guided_sample, dict(prompt=[]), "prompt"),
         (guided_sample, dict(prompt=3), "prompt"),
         (guided_sample, dict(size=(64, 64), content=picture()), "size"),
+        (guided_sample, dict(strength=0.5), "strength"),
+        (guided_sample, dict(content=picture(), strength=2), "strength"),
+        (guided_sample, dict(content=picture(), inner_steps=0), "content"),
+        (guided_sample, dict(weights=Weights(), inner_steps=0), "weights"),
         (injected_sample, dict(strength=0.5), "strength"),
         (injected_sample, dict(content=picture(), strength=0), "strength"),
         (injected_sample, dict(content=picture(), strength=1.5), "strength"),

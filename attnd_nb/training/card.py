@@ -37,11 +37,6 @@ Written by `python -m attnd_nb.training evaluate`.
 
 **Reconstruction** (encode and decode, mean PSNR): world {world_psnr:.1f} dB{real_psnr}.
 
-**Prompts**: share of samples (25 DDIM steps, guidance 5) in which a small classifier trained on the world finds what the
-prompt names; beside it the same scenes drawn by the world itself, which is all that the classifier can find.
-
-| | thing | material | style |
-|---|---|---|---|
 {prompts}
 
 **Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over that of
@@ -65,6 +60,14 @@ content to style / edge correlation with the content{truth_note}.
 - Detail finer than about four pixels is lost by the autoencoder.
 """
 
+PROMPTS = """**Prompts**: share of samples (25 DDIM steps, guidance 5) in which a small classifier trained on the world finds
+what the prompt names; beside it the same scenes drawn by the world itself, which is all that the classifier can find.
+
+| | thing | material | style |
+|---|---|---|---|
+{prompts}"""
+NO_PROMPTS = "**Prompts**: not measured for these weights."
+
 
 def write(run: Path, target: Path, machine: str) -> None:
     """Writes `target/README.md` from `run/figures.json` and the checkpoints' records."""
@@ -76,7 +79,7 @@ def write(run: Path, target: Path, machine: str) -> None:
             scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
             words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)), machine=machine,
             world_psnr=figures["reconstruction"]["world"], real_psnr=_real(figures["reconstruction"]),
-            prompts="\n".join(_row(name, values.values(), "{:.0%}") for name, values in figures["prompts"].items()),
+            prompts=_prompts(figures.get("prompts")),
             seconds=figures["transfer"]["seconds"], truth_note=_truth_note(figures["transfer"]),
             transfers="\n".join(_transfers(figures["transfer"])),
             textures="\n".join(_row(name, values.values(), "{:.3f}") for name, values in figures["texture"].items()),
@@ -99,11 +102,17 @@ def _parts(target: Path) -> list[str]:
 
 def _stages(run: Path) -> list[str]:
     rows = []
-    for name in ("vae", "unet", "recogniser"):
+    for name in (name for name in ("vae", "unet", "recogniser") if (run / f"{name}.pt").exists()):
         saved = torch.load(run / f"{name}.pt", map_location="cpu", weights_only=True)
         rate = saved["optimizer"]["param_groups"][0]["lr"]
         rows.append(f"| {name} | {saved['step']} | {saved['seconds'] / 60:.0f} | {rate:.1e} |")
     return rows
+
+
+def _prompts(shares: dict | None) -> str:
+    if shares is None:
+        return NO_PROMPTS
+    return PROMPTS.format(prompts="\n".join(_row(name, values.values(), "{:.0%}") for name, values in shares.items()))
 
 
 def _vocabulary_size() -> int:

@@ -1,4 +1,8 @@
-"""A training loop with a time budget: it stops on the minute, saves, and goes on where it stopped."""
+"""A training loop with a time budget: it stops on the minute, saves, and goes on where it stopped.
+
+`torchrun --nproc-per-node 2 -m attnd_nb.training unet …` shares a batch between processes: on a CPU, two processes of one
+thread each do more than one process of two threads.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
-CHECKPOINT_SECONDS = 180
+CHECKPOINT_SECONDS, SHEET_SECONDS = 180, 1200
 
 
 def device() -> torch.device:
@@ -19,6 +24,35 @@ def device() -> torch.device:
 def mixed_precision():
     """bf16 on a GPU; full precision on a CPU, where bf16 is slower."""
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=device().type == "cuda")
+
+
+def join_processes() -> bool:
+    """Meets the other processes that torchrun started, if it did; True in the one that saves and logs."""
+    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        dist.init_process_group("gloo")
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def processes() -> int:
+    """How many processes share a batch."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def _agreed(seconds: float) -> float:
+    """The first process's clock, so that all stop at the same step."""
+    if dist.is_initialized():
+        clock = torch.tensor(seconds, dtype=torch.float64, device=device())
+        dist.broadcast(clock, 0)
+        return clock.item()
+    return seconds
+
+
+def _average_gradients(parameters: list[torch.Tensor]) -> None:
+    if dist.is_initialized():
+        flat = torch.cat([p.grad.flatten() for p in parameters])
+        dist.all_reduce(flat)
+        for p, gradient in zip(parameters, flat.div_(processes()).split([p.numel() for p in parameters])):
+            p.grad.copy_(gradient.view_as(p))
 
 
 class Ema:
@@ -60,36 +94,43 @@ def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: floa
     state: objects with `state_dict`, one of them the optimizer under "optimizer"; all are saved to `run/name.pt` every few
         minutes and at the end, and loaded from there at the start. `minutes` counts what earlier runs have used.
     loss_of: returns a dict of scalars whose "loss" is minimised.
-    sheet: called with the step now and then, to save samples to look at.
+    sheet: called with the step every twenty minutes and at the end, to save samples to look at.
     """
     path, optimizer = run / f"{name}.pt", state["optimizer"]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    first = join_processes()
     step, used = _restore(path, state)
-    start = saved = time.monotonic() - used
-    shown, log = used, {}
-    while (elapsed := time.monotonic() - start) < 60 * minutes:
+    torch.seed()  # noise that differs between processes and after every resumption
+    start = time.monotonic() - used
+    shown = saved = drawn = used
+    log: dict = {}
+    while (elapsed := _agreed(time.monotonic() - start)) < 60 * minutes:
         progress = elapsed / (60 * minutes)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(peak, step, progress)
         values = loss_of(progress)
         values["loss"].backward()
-        torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
+        _average_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if after_step:
             after_step()
         step += 1
         log = {k: 0.98 * log.get(k, v.item()) + 0.02 * v.item() for k, v in values.items()}
-        if elapsed - shown > 30:
+        if first and elapsed - shown > 30:
             shown = elapsed
             _log(run / f"{name}.log", step, elapsed, log)
-        if time.monotonic() - saved > CHECKPOINT_SECONDS + used:
+        if first and elapsed - saved > CHECKPOINT_SECONDS:
+            saved = elapsed
             _save(path, state, step, elapsed)
-            saved = time.monotonic() - used
-            if sheet:
-                sheet(step)
-    _save(path, state, step, time.monotonic() - start)
-    if sheet:
-        sheet(step)
+        if first and sheet and elapsed - drawn > SHEET_SECONDS:
+            drawn = elapsed
+            sheet(step)
+    if first:
+        _save(path, state, step, time.monotonic() - start)
+        if sheet:
+            sheet(step)
 
 
 def _log(path: Path, step: int, elapsed: float, values: dict) -> None:

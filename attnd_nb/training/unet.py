@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import nn
 
 from . import latents, text, vae
-from .loop import Ema, device, mixed_precision, train
+from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 GAMMA = 5.0  # Min-SNR-gamma (Hang et al., 2023): easy, nearly clean timesteps count less
@@ -60,7 +60,7 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
     A coarse batch holds 32 latents of 16x16, whole pictures at half size or parts of whole ones by the toss of a coin
     (composition from the first, texture at its own scale from the second); a fine one holds 16 of 32x32.
     """
-    size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1)
+    size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1) // processes()
     index = torch.randint(len(full), (size,), generator=generator)
     toss, top, left = torch.randint(2**16, (3,), generator=generator).tolist()
     latents = (half if coarse and toss % 2 else full)[index]
@@ -79,6 +79,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     tokenizer = text.build_tokenizer(list(VOCABULARY))
     tokenizer.save_pretrained(run / "tokenizer")
     ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
+    torch.manual_seed(0)  # all processes begin alike
     model = Denoiser(tokenizer, channels=full.shape[1]).to(device())
     ema = Ema(model, decay=0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
