@@ -39,8 +39,9 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     SD 1.5, 32 for mini) and begin every `stride` cells, by default a quarter of it (the paper: an eighth),
     the last row and column clamped, so that every cell is seen. Time grows with their number, memory with
     `views_per_batch`, how many the model sees at once. `seamless`: with "x" the left edge continues the
-    right one, with "y" the upper the lower, or "both"; windows then run across the edges, from another
-    place in each pass.
+    right one, with "y" the upper the lower, or "both". Windows then run across the edges, from another
+    place in each pass; where one window holds the whole circle, that does the work of several, and is the
+    default.
 
     `content`: a picture whose structure is held with `content_weight`. The size is its own unless `size`
     says otherwise, of the same aspect. Prompts, guidance and the rest: see `guided_sample`, which this is,
@@ -184,11 +185,15 @@ def _pictures(pipe, style, content, size, resolution):
 
 
 def _windows(pipe, size, stride, seamless):
-    """Windows over the latent of a picture of `size` pixels, by default a quarter of the side apart."""
-    side, factor = native_side(pipe), pipe.vae_scale_factor
+    """Windows over the latent of a picture of `size` pixels."""
+    side, factor, wraps = native_side(pipe), pipe.vae_scale_factor, wrapped_axes(seamless)
+    cells = [length // factor for length in size]
     if stride is not None:
         check_count(1, stride=stride)
-        if not any(wrapped_axes(seamless)) and max(size) <= side * factor:
+        if not any(wraps) and max(cells) <= side:
             raise ValueError(f"stride={stride} has no effect: one window, {side * factor} pixels a side, "
                              f"holds all of {size[0]} x {size[1]}; leave it out")
-    return Windows([length // factor for length in size], side, stride or max(1, side // 4), seamless)
+    else:
+        stride = tuple(side if wrap and length <= side else max(1, side // 4)
+                       for length, wrap in zip(cells, wraps))
+    return Windows(cells, side, stride, seamless)

@@ -54,7 +54,7 @@ def window_starts(length, window, stride, wrap=False):
 
 
 class Windows:
-    """Windows that cover latents of `size`, and the weighted mean over them.
+    """Windows that cover latents of `size`, and the weighted mean over them. `stride`: one, or (down, across).
 
     A window counts most at its centre and least at its border (a tent), where it sees least of what is
     around. With equal weights the mean would jump wherever a window ends.
@@ -67,8 +67,9 @@ class Windows:
     def __init__(self, size, window, stride, seamless=False):
         self.size, self.wrap = tuple(size), wrapped_axes(seamless)
         self.shape = tuple(min(window, length) for length in self.size)
-        starts = [window_starts(length, window, min(stride, length), wrap)
-                  for length, wrap in zip(self.size, self.wrap)]
+        strides = stride if isinstance(stride, tuple) else (stride, stride)
+        starts = [window_starts(length, window, min(step, length), wrap)
+                  for length, step, wrap in zip(self.size, strides, self.wrap)]
         self.corners = list(itertools.product(*starts))
         self.weight = _tent(self.shape[0])[:, None] * _tent(self.shape[1])
         self.total = self._sum(self.weight)

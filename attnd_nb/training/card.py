@@ -39,18 +39,9 @@ Written by `python -m attnd_nb.training evaluate`.
 
 {prompts}
 
-**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over that of
-content to style / edge correlation with the content{truth_note}.
+{transfer}
 
-| content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
-|---|---|---|---|---|---|
-{transfers}
-
-**Texture from noise**: patch distance to the exemplar.
-
-| exemplar | round trip | plain sampling | KV injection | optimised, 100 | optimised, 250 | guided, 50x2 |
-|---|---|---|---|---|---|---|
-{textures}
+{texture}
 
 ## Limits
 
@@ -65,8 +56,19 @@ what the prompt names; beside it the same scenes drawn by the world itself, whic
 
 | | thing | material | style |
 |---|---|---|---|
-{prompts}"""
-NO_PROMPTS = "**Prompts**: not measured for these weights."
+{rows}"""
+TRANSFER = """**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over that of
+content to style / edge correlation with the content{truth_note}.
+
+| content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
+|---|---|---|---|---|---|
+{rows}"""
+
+TEXTURE = """**Texture from noise**: patch distance to the exemplar.
+
+| exemplar | round trip | plain sampling | KV injection | optimised, 100 | optimised, 250 | guided, 50x2 |
+|---|---|---|---|---|---|---|
+{rows}"""
 
 
 def write(run: Path, target: Path, machine: str) -> None:
@@ -79,10 +81,9 @@ def write(run: Path, target: Path, machine: str) -> None:
             scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
             words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)), machine=machine,
             world_psnr=figures["reconstruction"]["world"], real_psnr=_real(figures["reconstruction"]),
-            prompts=_prompts(figures.get("prompts")),
-            seconds=figures["transfer"]["seconds"], truth_note=_truth_note(figures["transfer"]),
-            transfers="\n".join(_transfers(figures["transfer"])),
-            textures="\n".join(_row(name, values.values(), "{:.3f}") for name, values in figures["texture"].items()),
+            prompts=_section("Prompts", PROMPTS, figures.get("prompts"), _shares),
+            transfer=_section("Style transfer", TRANSFER, figures.get("transfer"), _transfers),
+            texture=_section("Texture from noise", TEXTURE, figures.get("texture"), _distances),
         )
     )  # fmt: skip
 
@@ -109,10 +110,19 @@ def _stages(run: Path) -> list[str]:
     return rows
 
 
-def _prompts(shares: dict | None) -> str:
-    if shares is None:
-        return NO_PROMPTS
-    return PROMPTS.format(prompts="\n".join(_row(name, values.values(), "{:.0%}") for name, values in shares.items()))
+def _section(name: str, form: str, figures: dict | None, rows) -> str:
+    if figures is None:
+        return f"**{name}**: not measured for these weights."
+    extra = {"seconds": figures["seconds"], "truth_note": _truth_note(figures)} if "seconds" in figures else {}
+    return form.format(rows="\n".join(rows(figures)), **extra)
+
+
+def _shares(prompts: dict) -> list[str]:
+    return [_row(name, values.values(), "{:.0%}") for name, values in prompts.items()]
+
+
+def _distances(texture: dict) -> list[str]:
+    return [_row(name, values.values(), "{:.3f}") for name, values in texture.items()]
 
 
 def _vocabulary_size() -> int:
