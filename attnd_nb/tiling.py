@@ -54,7 +54,7 @@ def window_starts(length, window, stride, wrap=False):
 
 
 class Windows:
-    """Windows that cover latents of `size`, and the weighted mean over them. `stride`: one, or (down, across).
+    """Windows that cover latents of `size`, and their weighted mean. `stride`: one, or (down, across).
 
     A window counts most at its centre and least at its border (a tent), where it sees least of what is
     around. With equal weights the mean would jump wherever a window ends.

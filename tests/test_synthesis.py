@@ -288,7 +288,7 @@ def test_strength_starts_sampling_at_the_noised_content(tiny_sd, style, content)
 
 
 def test_layout_control_holds_more_at_lower_strength(tiny_sd, style, content):
-    options = dict(content=content, num_inference_steps=8, inner_steps=1, progress=False)
+    options = dict(content=content, num_inference_steps=4, inner_steps=1, progress=False)
     start = encode(tiny_sd, content)
     low, high, noise = (guided_sample(tiny_sd, style, strength=strength, generator=seed(),
                                       **options).latents
