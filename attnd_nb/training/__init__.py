@@ -4,7 +4,8 @@
     python -m attnd_nb.training vae        --minutes 40      # the autoencoder
     python -m attnd_nb.training latents                      # every image through it, once
     python -m attnd_nb.training unet       --minutes 120     # UNet and text encoder together
-    python -m attnd_nb.training export     --to data/mini    # a diffusers pipeline folder
+    python -m attnd_nb.training control    --minutes 20      # optional: a small ControlNet for outlines
+    python -m attnd_nb.training export     --to data/mini    # diffusers folders
     python -m attnd_nb.training recogniser --minutes 10      # names things, materials and styles
     python -m attnd_nb.training evaluate                     # the figures of the model card
 

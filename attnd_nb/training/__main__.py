@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import argparse
 import platform
+from importlib import import_module
 from pathlib import Path
+
+TRAINED = ("vae", "unet", "recogniser", "control")  # stages with a time budget
+STAGES = ("data", *TRAINED, "latents", "export", "evaluate")
 
 
 def main() -> None:
+    args = _arguments()
+    args.run.mkdir(parents=True, exist_ok=True)
+    stage = import_module(f".{args.stage}", __package__)
+    if args.stage in TRAINED:
+        stage.run(args.run, args.minutes)
+    elif args.stage == "data":
+        stage.render(args.run / "data", args.images, workers=args.workers)
+    elif args.stage == "latents":
+        stage.run(args.run)
+    elif args.stage == "export":
+        stage.run(args.run, args.to)
+        if (args.run / "control.pt").exists():
+            import_module(".control", __package__).export(args.run, args.to.with_name("control"))
+    else:
+        stage.run(args.run, args.to, args.photos, args.machine)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m attnd_nb.training", description=__doc__)
-    parser.add_argument("stage", choices=["data", "vae", "latents", "unet", "export", "recogniser", "evaluate"])
+    parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of shards, checkpoints and logs")
     parser.add_argument("--minutes", type=float, help="time budget of a training stage, earlier runs included")
     parser.add_argument("--images", type=int, default=8000, help="how many images the data stage renders")
@@ -18,37 +40,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of real pictures that evaluate measures as well")
     parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="what the model card names")
     args = parser.parse_args()
-    args.run.mkdir(parents=True, exist_ok=True)
-    if args.stage in ("vae", "unet", "recogniser") and not args.minutes:
+    if args.stage in TRAINED and not args.minutes:
         parser.error(f"the stage {args.stage} needs --minutes")
-    if args.stage == "data":
-        from . import data
-
-        data.render(args.run / "data", args.images, workers=args.workers)
-    elif args.stage == "vae":
-        from . import vae
-
-        vae.run(args.run, args.minutes)
-    elif args.stage == "latents":
-        from . import latents
-
-        latents.run(args.run)
-    elif args.stage == "unet":
-        from . import unet
-
-        unet.run(args.run, args.minutes)
-    elif args.stage == "export":
-        from . import export
-
-        export.run(args.run, args.to)
-    elif args.stage == "recogniser":
-        from . import recogniser
-
-        recogniser.run(args.run, args.minutes)
-    else:
-        from . import evaluate
-
-        evaluate.run(args.run, args.to, args.photos, args.machine)
+    return args
 
 
 if __name__ == "__main__":
