@@ -57,8 +57,8 @@ what the prompt names; beside it the same scenes drawn by the world itself, whic
 | | thing | material | style |
 |---|---|---|---|
 {rows}"""
-TRANSFER = """**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over that of
-content to style / edge correlation with the content{truth_note}.
+TRANSFER = """**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over
+that of content to style / edge correlation with the content{truth_note}.
 
 | content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
 |---|---|---|---|---|---|
