@@ -10,8 +10,8 @@ import torch
 TEXT = """# data/mini: Stable Diffusion in miniature
 
 A complete diffusers pipeline that `StableDiffusionPipeline.from_pretrained("data/mini")` loads unaided: SD 1.5's layout at a
-quarter of its size. It was trained from nothing, on pictures that the program in `attnd_nb/world` draws, so no licence of
-anybody's pictures or weights is attached to it; it is under this repository's licence.
+quarter of its size. It was trained on nothing but pictures that the program in `attnd_nb/world` draws, so no
+licence of anybody's pictures or weights is attached to it; it is under this repository's licence.
 
 | part | what it is | parameters |
 |---|---|---|
@@ -29,7 +29,7 @@ of materials, in twelve styles; plain materials, dead leaves, coloured noise).
 |---|---|---|---|
 {stages}
 
-Machine: {machine}.
+Machine: {machine}.{history}
 
 ## Figures, on pictures it never saw
 
@@ -79,7 +79,8 @@ def write(run: Path, target: Path, machine: str) -> None:
         TEXT.format(
             parts="\n".join(_parts(target)), channels=config["vae"]["latent_channels"],
             scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
-            words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)), machine=machine,
+            words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)),
+            machine=machine, history=_history(run),
             world_psnr=figures["reconstruction"]["world"], real_psnr=_real(figures["reconstruction"]),
             prompts=_section("Prompts", PROMPTS, figures.get("prompts"), _shares),
             transfer=_section("Style transfer", TRANSFER, figures.get("transfer"), _transfers),
@@ -108,6 +109,12 @@ def _stages(run: Path) -> list[str]:
         rate = saved["optimizer"]["param_groups"][0]["lr"]
         rows.append(f"| {name} | {saved['step']} | {saved['seconds'] / 60:.0f} | {rate:.1e} |")
     return rows
+
+
+def _history(run: Path) -> str:
+    """What the stages began with, where it was not nothing: `run/history.md`, written by whoever put older weights there."""
+    path = run / "history.md"
+    return f" {path.read_text().strip()}" if path.exists() else ""
 
 
 def _section(name: str, form: str, figures: dict | None, rows) -> str:

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from . import data, vae
-from .loop import device, mixed_precision
+from .loop import device, join_processes, mixed_precision, processes, rank
 
 
-def run(run: Path, batch: int = 32) -> None:
-    """Writes one file of latents a shard to `run/latents`; what exists is kept.
+def run(run: Path) -> None:
+    """Writes one file of latents a shard to `run/latents`; what exists is kept. Processes of torchrun share the shards.
 
     Each image is encoded whole and at half its size: `full` (n, c, h/8, w/8) and `half` (n, c, h/16, w/16), half precision,
     unscaled. The scaling factor that gives the first shard unit variance is written to `run/scaling_factor.txt`.
@@ -22,14 +22,17 @@ def run(run: Path, batch: int = 32) -> None:
     model = vae.load(run).to(device())
     folder = run / "latents"
     folder.mkdir(exist_ok=True)
-    for path in tqdm(sorted((run / "data").glob("[0-9]*.npz")), desc="latents", unit="shard"):
+    first = join_processes()
+    batch = 128 if device().type == "cuda" else 4  # a CPU is fastest on what stays in its cache
+    shards = sorted((run / "data").glob("[0-9]*.npz"))[rank() :: processes()]
+    for path in tqdm(shards, desc="latents", unit="shard", disable=not first):
         if not (folder / path.name).exists():
             shard = np.load(path)
             pairs = [_encode(model, shard["images"][i : i + batch]) for i in range(0, len(shard["images"]), batch)]
             full, half = (np.concatenate(parts) for parts in zip(*pairs))
-            np.savez(folder / "new.npz", full=full, half=half, captions=shard["captions"])
-            (folder / "new.npz").replace(folder / path.name)
-            if not (factor := run / "scaling_factor.txt").exists():
+            np.savez(folder / f"new_{path.name}", full=full, half=half, captions=shard["captions"])
+            (folder / f"new_{path.name}").replace(folder / path.name)
+            if first and not (factor := run / "scaling_factor.txt").exists():
                 factor.write_text(f"{1 / full.astype(np.float64).std():.5f}")
 
 

@@ -30,12 +30,17 @@ def join_processes() -> bool:
     """Meets the other processes that torchrun started, if it did; True in the one that saves and logs."""
     if "WORLD_SIZE" in os.environ and not dist.is_initialized():
         dist.init_process_group("gloo")
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
 
 
 def processes() -> int:
     """How many processes share a batch."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of the processes this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
 def _agreed(seconds: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ def build_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def build(widths=(32, 64, 128, 128), channels: int = 8, text_width: int = 128) -> UNet2DConditionModel:
+def build(widths=(32, 64, 128, 128), channels: int = vae.LATENT_CHANNELS, text_width: int = 128) -> UNet2DConditionModel:
     """SD 1.5's layout at a quarter of its size: four levels, two layers a block, sixteen self-attention layers."""
     return UNet2DConditionModel(
         sample_size=32, in_channels=channels, out_channels=channels, block_out_channels=widths, layers_per_block=2,
@@ -36,7 +37,7 @@ def build(widths=(32, 64, 128, 128), channels: int = 8, text_width: int = 128) -
 class Denoiser(nn.Module):
     """UNet and text encoder as one module, so that one optimizer and one average hold both."""
 
-    def __init__(self, tokenizer, channels: int = 8):
+    def __init__(self, tokenizer, channels: int = vae.LATENT_CHANNELS):
         super().__init__()
         self.unet, self.text_encoder = build(channels=channels), text.build_text_encoder(tokenizer)
 
@@ -72,7 +73,10 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
 
 
 def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5) -> None:
-    """Trains on small latents first (five times as many a second), then on whole ones; checkpoint `run/unet.pt`."""
+    """Trains on small latents first (four times as many a second), then mostly on whole ones; checkpoint `run/unet.pt`.
+
+    Every fourth batch stays small to the end, so that the model keeps what it knows of pictures of 128 px.
+    """
     from attnd_nb.world import VOCABULARY
 
     full, half, captions = latents.load(run)
@@ -89,8 +93,11 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     generator = torch.Generator()
     generator.seed()
 
+    turns = count()
+
     def loss_of(progress: float) -> dict:
-        clean, tokens = batch_of(full, half, ids, empty, progress < coarse_share, generator)
+        coarse = progress < coarse_share or next(turns) % 4 == 0
+        clean, tokens = batch_of(full, half, ids, empty, coarse, generator)
         clean, tokens = clean.to(device()), tokens.to(device())
         noise = torch.randn_like(clean)
         timestep = torch.randint(1000, (len(clean),), device=device())
