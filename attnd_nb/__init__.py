@@ -32,7 +32,7 @@ _HOME = {
     "distillation": ["match_statistics"],
     "synthesis": ["optimize", "guided_sample", "injected_sample"],
     "expansion": ["expand"],
-    "tiling": ["Windows", "window_starts", "decode_tiled", "repeat_image"],
+    "tiling": ["Windows", "window_starts", "circular_padding", "decode_tiled", "encode_tiled", "repeat_image"],
     "decoder": ["tune_decoder", "tuned_decoder"],
     "result": ["Result", "Step", "replay"],
 }

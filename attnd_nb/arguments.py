@@ -3,58 +3,63 @@
 An argument that would have no effect is an error: silence would leave the user believing in it.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from numbers import Integral
 
 from diffusers import ControlNetModel
 
 from .attention import select_layers
-from .images import check_size, encode, fit_size, native_resolution, nearest_size, open_image
+from .images import encode, fit_size, native_resolution, nearest_size, open_image
 from .masks import Regions, open_labels
-from .weights import Weights, check_weight
+from .tiling import encode_tiled
+from .weights import Weights, check_weight, is_number
 
 
 class Pictures:
     """A verb's pictures, opened and brought to sizes that the model takes; `about` says from what to what.
 
-    `images`: {name: PIL image}. `regions`: the label maps' `Regions`, or None. `output_size`: that of the content, or
-    `size`, or of the first of target map, control picture and the model's own square.
+    `images`: {name: PIL image}. `regions`: the label maps' `Regions`, or None. `output_size`: `size`, or that of the
+    first of content, target map and control picture, or the model's own square; the others must have its aspect.
+    With `wide` the output is as large as they say, and not brought to the model's resolution.
     """
 
     def __init__(self, pipe, style, content=None, size=None, resolution=None, control=None, source_mask=None,
-                 target_mask=None):
+                 target_mask=None, wide=False):
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
             raise ValueError("style is an empty list; give at least one picture")
-        if content is not None and size is not None:
+        if content is not None and size is not None and not wide:
             raise ValueError(
                 f"size={size} has no effect beside content, which sets the size; "
                 "leave it out, or use resolution to work larger or smaller"
             )
-        self.images, self.about = {}, {}
+        self.images, self.about, self.wide = {}, {}, wide
+        self.output_size = None if size is None else nearest_size(pipe, size)
         maps = open_maps(source_mask, target_mask, len(styles))
 
         def fitted(original):
             return fit_size(pipe, original, resolution)
 
+        def output_size(name, original):
+            if self.output_size is not None:
+                return check_aspect(self.output_size, **{name: original})
+            # Rounding may change the aspect in small models, so there is no check.
+            self.output_size = nearest_size(pipe, original) if wide else fitted(original)
+            return self.output_size
+
         for index, one in enumerate(styles):
             self._add(f"style_{index}", one, fitted)
         if content is not None:
-            self.output_size = self._add("content", content, fitted)
-        elif size is not None:
-            self.output_size = nearest_size(pipe, check_size(size))
-        elif maps is not None:
-            self.output_size = fitted(maps["target_mask"].shape)  # may be rounded to another aspect, in small models
-        elif control is not None:
-            self.output_size = self._add("control", control, fitted)
-        else:
+            self._add("content", content, partial(output_size, "content"))
+        if maps is not None:
+            output_size("target_mask", maps["target_mask"].shape)
+        if control is not None:
+            self._add("control", control, partial(output_size, "control"))
+        if self.output_size is None:
             self.output_size = nearest_size(pipe, (native_resolution(pipe),) * 2)
-        if control is not None and "control" not in self.images:
-            self._add("control", control, lambda original: check_aspect(self.output_size, control=original))
-        if maps is not None and (content is not None or size is not None):
-            check_aspect(self.output_size, target_mask=maps["target_mask"].shape)
         self.regions = None if maps is None else self._add_maps(maps)
 
     def _add(self, name, source, size_for):
@@ -88,13 +93,14 @@ class Pictures:
         """
         styles = [image for name, image in self.images.items() if name.startswith("style_")]
         z_s = [encode(pipe, image) for image in styles]
+        to_latents = encode_tiled if self.wide else encode
         if "content" in self.images:
-            return z_s, encode(pipe, self.images["content"])
+            return z_s, to_latents(pipe, [self.images["content"]])
         if self.regions is None:
             return z_s, None
         filled = [self.regions.fill(styles, generator) for _ in range(rows)]
         self.images["masked_start"] = filled[0]
-        return z_s, encode(pipe, filled)
+        return z_s, to_latents(pipe, filled)
 
 
 def open_maps(source_mask, target_mask, styles):
@@ -121,13 +127,13 @@ def check_steps(pipe, **counts):
 
 def check_count(least, **counts):
     for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def check_positive(**values):
     for name, value in values.items():
-        if not (isinstance(value, (int, float)) and 0 < value < math.inf):
+        if not is_number(value) or value <= 0:
             raise ValueError(f"{name} must be a positive number, not {value!r}")
 
 
@@ -143,8 +149,8 @@ def check_strength(strength, pictures):
         return
     if "content" not in pictures.images and pictures.regions is None:
         raise ValueError(f"strength={strength} has no effect without content, which it noises")
-    if not (isinstance(strength, (int, float)) and 0 < strength <= 1):
-        raise ValueError(f"strength must lie in (0, 1], not {strength}")
+    if not is_number(strength) or not 0 < strength <= 1:
+        raise ValueError(f"strength must lie in (0, 1], not {strength!r}")
 
 
 def resolve_weights(pipe, pictures, layers, content_weight, weights):
@@ -228,14 +234,26 @@ def resolve_control(pipe, control, control_scale):
 
 
 def resolve_guidance(prompt, negative_prompt, guidance_scale):
-    texts = prompt if isinstance(prompt, list) else [prompt]
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"prompt must be a text or a list of texts, not {prompt!r}")
+    """`guidance_scale`, by default 7.5 with a prompt and 1 without; raises on prompts that cannot be or have no effect."""
+    texts = _texts("prompt", prompt)
     prompted = any(texts)
     if guidance_scale is None:
         guidance_scale = 7.5 if prompted else 1.0
-    if guidance_scale <= 1 and negative_prompt is not None:
-        raise ValueError(f"negative_prompt has no effect at guidance_scale={guidance_scale}; set it above 1")
+    if not is_number(guidance_scale) or guidance_scale < 1:
+        raise ValueError(f"guidance_scale must be a number of at least 1, which is none, not {guidance_scale!r}")
+    if negative_prompt is not None:
+        if guidance_scale == 1:
+            raise ValueError(f"negative_prompt has no effect at guidance_scale={guidance_scale}; set it above 1")
+        count = len(_texts("negative_prompt", negative_prompt))
+        if isinstance(negative_prompt, list) and count != len(texts):
+            raise ValueError(f"negative_prompt has {count} texts and prompt {len(texts)}; give one, or as many")
     if guidance_scale > 1 and not prompted and not negative_prompt:
         raise ValueError(f"guidance_scale={guidance_scale} has no effect without a prompt")
     return guidance_scale
+
+
+def _texts(name, value):
+    texts = value if isinstance(value, list) else [value]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{name} must be a text or a list of texts, not {value!r}")
+    return texts

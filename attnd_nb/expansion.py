@@ -12,17 +12,16 @@ from tqdm.auto import tqdm
 
 from .arguments import (
     Pictures,
-    check_aspect,
     check_count,
     check_effect,
     check_positive,
     check_steps,
     resolve_guidance,
-    resolve_weight,
+    resolve_weights,
 )
 from .attention import select_layers
 from .distillation import Distiller
-from .images import nearest_size, to_pil
+from .images import to_pil
 from .models import check_pipeline
 from .result import Run
 from .sampling import Condition, Denoiser, draw_noise, noise_to
@@ -30,9 +29,9 @@ from .tiling import Windows, decode_tiled, native_side, wrapped_axes
 
 
 def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None, content_weight=None,
-           num_images=1, guidance_scale=None, num_inference_steps=50, inner_steps=2, learning_rate=0.05,
-           seamless=False, stride=None, views_per_batch=8, layers="last6", resolution=None, generator=None,
-           progress=True, callback=None):
+           source_mask=None, target_mask=None, num_images=1, guidance_scale=None, num_inference_steps=50,
+           inner_steps=2, learning_rate=0.05, seamless=False, stride=None, views_per_batch=8, layers="last6",
+           weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2 over overlapping windows: pictures larger than the model's, or seamless ones. A `Result`.
 
     `size`: (height, width) in pixels, any. Windows have the model's own side (64 cells of the latent for
@@ -43,9 +42,9 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     place in each pass; where one window holds the whole circle, that does the work of several, and is the
     default.
 
-    `content`: a picture whose structure is held with `content_weight`. The size is its own unless `size`
-    says otherwise, of the same aspect. Prompts, guidance and the rest: see `guided_sample`, which this is,
-    to the bit, where one window is the whole.
+    `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
+    it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,
+    guidance, weights and the rest: see `guided_sample`, which this is, to the bit, where one window is the whole.
 
     A timestep takes 1 + `inner_steps` passes over all windows. The first averages DDIM's z_{t-1}. Each
     other averages the windows' *gradients* and makes one Adam step of the whole latent: Algorithm 2 with
@@ -63,33 +62,32 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images, views_per_batch=views_per_batch)
     if not inner_steps:
-        check_effect("with inner_steps=0", content=content, content_weight=content_weight)
+        check_effect("with inner_steps=0", content=content, content_weight=content_weight, target_mask=target_mask,
+                     weights=weights)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
-    content_weight = resolve_weight(content, content_weight)
-    pictures = _pictures(pipe, style, content, size, resolution)
-    size = pictures.output_size
     layers = list(select_layers(pipe, layers))
+    pictures = Pictures(pipe, style, content, size, resolution, None, source_mask, target_mask, wide=True)
+    content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
+    size = pictures.output_size
 
     with WideRun(pipe, "expand", locals(), pictures, generator, False, callback) as run:
         windows = _windows(pipe, size, stride, seamless)
-        distiller = Distiller(pipe, layers, content_weight)
+        distiller = Distiller(pipe, layers, weights or content_weight, pictures.regions)
         denoiser = Denoiser(pipe, num_inference_steps, prompt, negative_prompt, guidance_scale, num_images)
         sweep = Sweep(run, denoiser, distiller, windows, views_per_batch)
         sweep.show_progress(num_inference_steps * (1 + inner_steps), progress)
-        z_s, z_c = pictures.encode(pipe)
         z = draw_noise(pipe, denoiser.rows, size, run.generator)
+        z_s, z_c = pictures.encode(pipe, denoiser.rows, run.generator)
         for t in run.steps(denoiser.timesteps):
             z = sweep.denoised(z, t)  # z_{t-1}
             t_prev, alpha = denoiser.previous(t)
             if inner_steps:
                 noised_s = [noise_to(one, alpha, run.generator) for one in z_s]
                 noised_c = None if z_c is None else noise_to(z_c, alpha, run.generator)
-                target = distiller.target(t_prev, noised_s)  # for all windows and inner steps
+                target = distiller.target(t_prev, noised_s, masked=False)  # for all windows and inner steps
                 adam = torch.optim.Adam([z], lr=learning_rate)
                 for inner in range(inner_steps):
-                    z.grad, losses = sweep.gradient(z, t_prev, target, noised_c)
-                    adam.step()
-                    run.update(int(t_prev), inner, *losses)
+                    sweep.update(adam, z, t_prev, target, noised_c, inner)
                 z = z.detach()
             run.end_step(z)
         return run.result(z)
@@ -112,26 +110,45 @@ class Sweep:
         """z_{t-1}: the mean of the windows' DDIM steps, which are linear in ε, so DDIM with the mean ε."""
         return self._mean(lambda rows, crops: _step(self.denoiser, crops, t, rows), z)
 
+    def update(self, adam, z, t, target, content, inner):
+        """`Distiller.update`, by the gradient of all windows."""
+        if target is None:
+            self.bar.update(len(self.windows) * len(z))
+            return
+        z.grad, losses = self.gradient(z, t, target, content)
+        adam.step()
+        self.run.update(int(t), inner, *losses)
+
     def gradient(self, z, t, target, content=None):
         """The mean of the windows' gradients of L_AD + λ L_content at t, and of their (total, ad, content).
 
-        `content`: the latent (1, channels, h, w) to hold, noised like z. Its features are read anew with
-        every window; kept for all of them, they would need memory in proportion to the picture.
+        `content`: the latents (1 or n, channels, h, w) to hold, noised like z.
         """
+        below = {"content": content, "shares": self.distiller.shares}
+        below = {name: whole for name, whole in below.items() if whole is not None}
         losses = []
 
-        def of_windows(rows, crops, *held):
-            aim = target
-            if held:
-                with torch.no_grad():
-                    aim = target._replace(content=self.distiller.read(held[0], t))
+        def of_windows(rows, crops, *parts):
+            aim = self._aim(t, target, **dict(zip(below, parts)))
             gradient, loss = self.distiller.gradient(crops.requires_grad_(), t, aim)
             losses.append((len(crops), *loss))
             # A batch's loss is the mean over its crops. Scaled to the sum over windows and the mean over
             # pictures, as in `guided_sample`, it stays above Adam's ε however many windows there are.
             return gradient * (len(crops) / len(z))
 
-        return self._mean(of_windows, z, *([] if content is None else [content])), _averaged(losses)
+        return self._mean(of_windows, z, *below.values()), _averaged(losses)
+
+    @torch.no_grad()
+    def _aim(self, t, target, content=None, shares=None):
+        """The target of some windows: with the queries of the content below them, and the labels of their cells.
+
+        Queries are read anew for every window; kept for all, they would need memory in proportion to the picture.
+        """
+        if content is not None:
+            target = target._replace(content=self.distiller.read(content, t))
+        if shares is not None:
+            target = target._replace(mask=self.distiller.mask(shares))
+        return target
 
     def _mean(self, function, *tensors):
         def counted(rows, *crops):
@@ -172,16 +189,6 @@ class WideRun(Run):
         images = to_pil(decode_tiled(self.pipe, latents, self.settings["arguments"]["seamless"]))
         small = super().result(latents[..., :1, :1])
         return replace(small, images=images, latents=latents.detach().float().cpu())
-
-
-def _pictures(pipe, style, content, size, resolution):
-    """As for every verb, but content is worked at the output's size, however large, not at the model's."""
-    pictures = Pictures(pipe, style, None, size, resolution)
-    if content is not None:
-        def size_for(original):
-            return check_aspect(nearest_size(pipe, size or original), content=original)
-        pictures.output_size = pictures._add("content", content, size_for)
-    return pictures
 
 
 def _windows(pipe, size, stride, seamless):

@@ -4,6 +4,7 @@ The geometry of MultiDiffusion (Bar-Tal et al., 2023), and nothing of attention.
 in cells of the latent. An axis that wraps is a circle: its last cell is next to its first.
 """
 
+import contextlib
 import itertools
 import math
 
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from .images import decode, native_resolution, open_image
+from .images import decode, encode, native_resolution, open_image
 
 SEAMLESS = {False: (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}
 PADDING = 8  # cells of the other side that the decoder sees beyond a wrapping edge; more changes nothing
@@ -137,7 +138,6 @@ def decode_tiled(pipe, latents, seamless=False, tile=None):
     tone. Along `seamless` axes the decoder is shown, beyond each edge, what lies inside the other one, and
     that is then cut off; nothing in the model is touched.
     """
-    tile = 2 * native_side(pipe) if tile is None else tile
     pads = [min(PADDING, length) if wrap else 0
             for length, wrap in zip(latents.shape[-2:], wrapped_axes(seamless))]
     if any(pads):
@@ -149,18 +149,83 @@ def decode_tiled(pipe, latents, seamless=False, tile=None):
 
 def _decode_one(pipe, latents, tile):
     """One latent (1, channels, h, w) to pixels (1, 3, f h, f w)."""
-    height, width = latents.shape[-2:]
-    if height * width <= tile**2:
-        return decode(pipe, latents)
     factor = pipe.vae_scale_factor
-    in_pixels = height * factor, width * factor
-    windows = Windows(in_pixels, tile * factor, (tile - tile // 8) * factor)
-    pixels = torch.zeros(1, 3, *windows.size)
-    for corner in windows.corners:
-        (top, left), (rows, columns) = ([side // factor for side in pair] for pair in (corner, windows.shape))
+    tiles = _tiles(pipe, latents.shape[-2:], tile, factor)
+    if tiles is None:
+        return decode(pipe, latents)
+    pixels = torch.zeros(1, 3, *tiles.size)
+    for corner in tiles.corners:
+        (top, left), (rows, columns) = ([side // factor for side in pair] for pair in (corner, tiles.shape))
         part = decode(pipe, latents[..., top:top + rows, left:left + columns]).cpu()
-        pixels[..., *windows.cells(corner)] += windows.share(corner) * part
+        pixels[..., *tiles.cells(corner)] += tiles.share(corner) * part
     return pixels
+
+
+def encode_tiled(pipe, images, tile=None):
+    """`encode` for PIL images of one size, however large, in tiles as `decode_tiled`: (n, channels, h / f, w / f)."""
+    factor = pipe.vae_scale_factor
+    tiles = _tiles(pipe, (images[0].height // factor, images[0].width // factor), tile)
+    if tiles is None:
+        return encode(pipe, images)
+    latents = torch.zeros(len(images), pipe.unet.config.in_channels, *tiles.size, device=pipe.vae.device)
+    for image, latent in zip(images, latents):
+        for corner in tiles.corners:
+            (top, left), (height, width) = ([factor * side for side in pair] for pair in (corner, tiles.shape))
+            part = encode(pipe, image.crop((left, top, left + width, top + height)))[0]
+            latent[:, *tiles.cells(corner)] += tiles.share(corner).to(part) * part
+    return latents
+
+
+def _tiles(pipe, cells, tile, scale=1):
+    """Tiles, in units of `scale` to a cell, over a latent of `cells`; None where one piece will do."""
+    tile = 2 * native_side(pipe) if tile is None else tile
+    if math.prod(cells) <= tile**2:
+        return None
+    return Windows([scale * side for side in cells], scale * tile, scale * (tile - tile // 8))
+
+
+@contextlib.contextmanager
+def circular_padding(network, seamless="both"):
+    """Inside, the network's convolutions see what lies at the opposite edge, and not zeros, beyond each edge that wraps.
+
+        with circular_padding(pipe.unet, "x"):
+            noise = predict_noise(pipe, latents, timestep, condition)
+
+    `network`: a module, such as a pipeline's `unet` or `vae.decoder`. Attention knows no places, so padding is all
+    that makes an edge. Only convolutions that pad along the axes of `seamless` ("x", "y", "both") are touched,
+    by a hook; they are put back afterwards, whatever happened inside. Raises ValueError if there are none.
+
+    >>> conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> x = torch.randn(1, 1, 4, 6)
+    >>> with circular_padding(conv, "x"):
+    ...     print(torch.allclose(conv(x.roll(2, 3)), conv(x).roll(2, 3), atol=1e-6), conv.padding)
+    True (1, 0)
+    >>> conv.padding
+    (1, 1)
+    """
+    axes, touched = wrapped_axes(seamless), []
+
+    def pad_with_other_side(rows, columns):
+        def hook(module, args):
+            return (F.pad(args[0], (columns, columns, rows, rows), mode="circular"), *args[1:])
+        return hook
+
+    try:
+        for conv in network.modules():
+            if not isinstance(conv, torch.nn.Conv2d) or isinstance(conv.padding, str):
+                continue
+            wrapped = [by if wrap else 0 for by, wrap in zip(conv.padding, axes)]
+            if any(wrapped):
+                hook = conv.register_forward_pre_hook(pad_with_other_side(*wrapped))
+                touched.append((conv, conv.padding, hook))
+                conv.padding = tuple(by - other for by, other in zip(conv.padding, wrapped))
+        if any(axes) and not touched:
+            raise ValueError(f"a {type(network).__name__} has no convolution that pads, so nothing could wrap")
+        yield
+    finally:
+        for conv, padding, hook in touched:
+            hook.remove()
+            conv.padding = padding
 
 
 def repeat_image(image, rows=2, columns=2):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 
@@ -111,8 +112,13 @@ class Weights:
 
 def check_weight(name, value):
     """Raise ValueError unless `value` is a finite number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if not is_number(value) or value < 0:
         raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
+
+
+def is_number(value):
+    """Whether a value is a finite number, of Python or NumPy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _at(weight, way):

@@ -3,11 +3,14 @@
     python notebooks/execute.py notebooks/04_kv_injection_fails.ipynb ...
     python notebooks/execute.py --accept notebooks/*.ipynb      # after data/mini was trained anew
 
-The picture at the top of a lesson is the last one that its cell tagged "top" shows. With `--accept`, a number that left its
+The picture at the top of a lesson is the last one that its cell tagged "top" shows; a small copy goes to `pictures/`, for the
+README. With `--accept`, a number that left its
 tolerance (`attnd_nb.exercises.report`) becomes the expected one: read the text around it again.
 """
 
 import argparse
+import base64
+import io
 import os
 import re
 import time
@@ -15,7 +18,9 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
+THUMBNAIL = (640, 240)  # pixels at most
 QUIET = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}  # as in conftest.py
 MOVED = re.compile(r"^(?P<label>.*): (?P<seen>\S+), not the expected (?P<old>\S+) \(±(?P<within>\S+)\)$", re.MULTILINE)
 
@@ -44,7 +49,7 @@ def execute(path, accept=False):
     if accept:
         for cell in notebook.cells:
             _accept(cell)
-    _attach_top(notebook, f"{path.name[:2]}_top.jpg")
+    _attach_top(notebook, path)
     notebook.metadata.pop("widgets", None)  # GitHub refuses notebooks with half of a widget's state
     notebook.metadata.get("language_info", {}).clear()
     notebook.metadata["language_info"] = {"name": "python"}
@@ -79,8 +84,8 @@ def _accept(cell):
                 output.text = output.text.replace(match[0], f"{match['label']}: {float(seen):g} (±{match['within']})")
 
 
-def _attach_top(notebook, name):
-    """The picture of the cell tagged "top" into the first cell."""
+def _attach_top(notebook, path):
+    """The picture of the cell tagged "top" into the first cell, and a small copy beside the notebooks."""
     pictures = [
         (kind, data)
         for cell in notebook.cells if "top" in cell.metadata.get("tags", [])
@@ -89,7 +94,11 @@ def _attach_top(notebook, name):
     ]  # fmt: skip
     if pictures:
         kind, data = pictures[-1]
-        notebook.cells[0]["attachments"] = {name: {kind: data}}
+        notebook.cells[0]["attachments"] = {f"{path.name[:2]}_top.jpg": {kind: data}}
+        small = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
+        (path.parent / "pictures").mkdir(exist_ok=True)
+        small.save(path.parent / "pictures" / f"{path.name[:2]}.jpg", quality=88)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def test_a_small_controlnet_is_trained_and_exported(tmp_path, monkeypatch):
     """The stage on an untrained UNet and two scenes: it learns something, resumes, and loads with diffusers alone."""
     from diffusers import ControlNetModel
 
-    from attnd_nb.training import control, text, unet
+    from attnd_nb.training import control, text, unet, vae
     from attnd_nb.world import VOCABULARY
 
     torch.manual_seed(0)
@@ -176,8 +176,9 @@ def test_a_small_controlnet_is_trained_and_exported(tmp_path, monkeypatch):
     scenes = dict(images=np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8),
                   captions=np.array(["a fish", "a cup"]), meta=np.array(['{"kind": "scene"}', '{"kind": "noise"}']))
     np.savez(tmp_path / "data" / "00000.npz", **scenes)
-    np.savez(tmp_path / "latents" / "00000.npz", full=np.ones((2, 8, 32, 32), np.float16),
-             half=np.ones((2, 8, 16, 16), np.float16), captions=scenes["captions"])
+    channels = vae.LATENT_CHANNELS
+    np.savez(tmp_path / "latents" / "00000.npz", full=np.ones((2, channels, 32, 32), np.float16),
+             half=np.ones((2, channels, 16, 16), np.float16), captions=scenes["captions"])
     (tmp_path / "scaling_factor.txt").write_text("1.0")
     monkeypatch.setattr(control, "sheet", lambda *_: None)
     control.run(tmp_path, minutes=0.01, batch=1)

@@ -1,5 +1,6 @@
 """Windows cover everything, expansion is guided sampling in windows, and what wraps has no edge."""
 
+import contextlib
 import itertools
 import math
 
@@ -10,24 +11,37 @@ from conftest import picture, seed, unchanged
 from torch.nn import functional as F
 
 from attnd_nb import (
+    Schedule,
+    Weights,
+    circular_padding,
     decode,
     decode_tiled,
     distillation,
+    encode,
+    encode_tiled,
     expand,
     expansion,
     frozen,
     guided_sample,
+    optimize,
     replay,
+    sampling,
     select_layers,
     tiling,
     window_starts,
 )
 from attnd_nb.distillation import Distiller
+from attnd_nb.masks import Regions
 from attnd_nb.sampling import Denoiser
 from attnd_nb.tiling import Windows
 
 QUICK = dict(num_inference_steps=2, progress=False)
 WIDE = dict(size=(64, 96), stride=4, **QUICK)  # two windows
+
+
+def nearly_equal(a, b):
+    """Adam's first step is the gradient's sign, and where that is a matter of rounding it may differ."""
+    return ((a - b).abs() < 1e-3).float().mean() > 0.97
 
 
 # Windows
@@ -103,8 +117,7 @@ def test_it_works_on_every_kind_of_model_and_does_not_hang_on_the_batch(any_pipe
     sized = {**WIDE, "size": (64, 104), "prompt": "a", "inner_steps": 1}
     one, many = (expand(any_pipe, style, views_per_batch=n, generator=seed(), **sized) for n in (1, 8))
     assert one.latents.shape == (1, 8, 8, 13) and one.images[0].size == (104, 64)
-    # Adam's first step is the gradient's sign, and where that is a matter of rounding it may differ.
-    assert ((one.latents - many.latents).abs() < 1e-3).float().mean() > 0.97
+    assert nearly_equal(one.latents, many.latents)
     assert math.isclose(one.losses[0]["total"], many.losses[0]["total"], rel_tol=1e-3)
 
 
@@ -138,6 +151,17 @@ def test_what_the_model_sees_at_once_does_not_grow_with_the_picture(tiny_sd, sty
         assert len(seen) == 2 * (3 * math.ceil(count / 3) + 1)
 
 
+def test_a_large_content_is_encoded_in_tiles(tiny_sd, style):
+    """640 cells, in tiles of at most twice the model's side, 16: the encoder's memory does not grow either."""
+    seen = []
+    hook = tiny_sd.vae.encoder.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape))
+    try:
+        expand(tiny_sd, style, content=picture(2, (128, 320)), stride=8, inner_steps=1, num_inference_steps=1, progress=False)
+    finally:
+        hook.remove()
+    assert [tuple(shape[2:]) for shape in seen] == [(64, 64)] + 3 * [(128, 128)]
+
+
 def test_the_styles_noise_is_drawn_once_for_each_timestep(tiny_sd, style, monkeypatch):
     drawn, true = [], expansion.noise_to
     monkeypatch.setattr(expansion, "noise_to", lambda *args: drawn.append(float(args[1])) or true(*args))
@@ -167,11 +191,11 @@ def test_more_inner_steps_get_closer_to_the_style(tiny_sd, style):
 # Content
 
 
-def sweep_of(pipe, windows, content_weight=0.5):
+def sweep_of(pipe, windows, content_weight=0.5, regions=None):
     class NoRun:
         generator = seed()
 
-    distiller = Distiller(pipe, list(select_layers(pipe, "last2")), content_weight)
+    distiller = Distiller(pipe, list(select_layers(pipe, "last2")), content_weight, regions)
     sweep = expansion.Sweep(NoRun, Denoiser(pipe, 2), distiller, windows, batch=4)
     sweep.bar = type("Bar", (), {"update": staticmethod(lambda count: None)})
     return sweep
@@ -196,6 +220,100 @@ def test_content_sets_the_size_or_is_brought_to_it(tiny_sd, style):
     assert larger.latents.shape == (1, 8, 8, 17) and larger.inputs["content"].size == (136, 64)
     with pytest.raises(ValueError, match="content.*stretched"):
         expand(tiny_sd, style, size=(64, 64), **options)
+
+
+# Masks and weights
+
+
+MAP = np.zeros((64, 96), int)
+MAP[:, 40:] = 1
+SOURCE = np.arange(64)[:, None].repeat(64, 1) // 32
+
+
+def test_one_label_everywhere_is_no_mask_to_the_bit(tiny_sd, style):
+    options = dict(content=picture(2, (64, 96)), inner_steps=1, stride=4, **QUICK)
+    ones = dict(source_mask=np.ones((8, 8), int), target_mask=np.ones((8, 12), int))
+    plain = expand(tiny_sd, style, generator=seed(), **options)
+    assert torch.equal(expand(tiny_sd, style, generator=seed(), **ones, **options).latents, plain.latents)
+    parted = expand(tiny_sd, style, generator=seed(), source_mask=SOURCE, target_mask=MAP, **options)
+    assert not torch.allclose(parted.latents, plain.latents, atol=1e-2)
+
+
+@pytest.mark.parametrize("options", [
+    dict(target_mask=MAP[:, 20:84]),
+    dict(target_mask=MAP[:, 20:84], prompt=["a", "b"], num_images=2, inner_steps=1),
+    dict(target_mask=MAP[:, 20:84], content=picture(2)),
+    dict(target_mask=MAP[:, 20:84], weights=Weights(content=Schedule(0.4, 0.1), layers={15: 2.0}, references=(1, 3))),
+    dict(target_mask=MAP[:, 20:84], weights=Weights(ad=Schedule(1, end=0.7), content=Schedule(0.2, end=0.7))),
+])
+def test_masks_and_weights_in_one_window_are_those_of_guided_sampling(tiny_sd, options):
+    # Styles of other sizes than the content: of one size, guided_sample reads them in one batch, which is rounded
+    # otherwise.
+    styles, sources = [picture(1, (48, 88)), picture(5, (56, 64))], [SOURCE[:48, :88], 1 - SOURCE[4:60]]
+    sources[0] = np.pad(sources[0], ((0, 0), (0, 24)))
+    ours, theirs = (verb(tiny_sd, styles, source_mask=sources, generator=seed(3), **options, **QUICK)
+                    for verb in (expand, guided_sample))
+    assert torch.equal(ours.latents, theirs.latents)
+    assert [e["total"] for e in ours.losses] == pytest.approx([e["total"] for e in theirs.losses], rel=1e-5)
+    assert ours.settings["arguments"].get("weights") == theirs.settings["arguments"].get("weights")
+
+
+@pytest.mark.parametrize("seamless, by", [(False, 0), ("x", 3)])
+def test_each_window_sees_the_labels_of_its_own_cells(tiny_sd, seamless, by, monkeypatch):
+    """Two windows, side by side, of a map in two halves: each is as if its label were everywhere."""
+    halves = np.roll(np.arange(128)[None].repeat(64, 0) // 64, 8 * by, 1)
+    windows, t = Windows((8, 16), 8, 8, seamless), torch.tensor(1)
+    monkeypatch.setattr(Windows, "random_shift", lambda *args: (0, by))
+    z, z_s = torch.randn(2, 8, 8, 16, generator=seed()), [torch.randn(1, 8, 8, 8, generator=seed(1))]
+
+    def gradient(target_mask):
+        sweep = sweep_of(tiny_sd, windows, regions=Regions(target_mask, [SOURCE]))
+        target = sweep.distiller.target(t, z_s, masked=False)
+        assert target.mask is None
+        return sweep.gradient(z.clone(), t, target)[0].roll(-by, 3)
+
+    with frozen(tiny_sd):
+        both, left, right = (gradient(one) for one in (halves, 0 * halves, 0 * halves + 1))
+    assert torch.equal(both[..., :8], left[..., :8]) and torch.equal(both[..., 8:], right[..., 8:])
+    assert not torch.allclose(left, right)
+
+
+def test_a_label_without_a_reference_is_named_with_its_place(tiny_sd, style):
+    with pytest.raises(ValueError, match=r"label 1 \(.* columns 40–95 of 64 x 96\); no source_mask has it"):
+        expand(tiny_sd, style, source_mask=0 * SOURCE, target_mask=MAP, **QUICK)
+
+
+def test_the_map_sets_the_size_or_is_brought_to_it(tiny_sd, style, tmp_path):
+    options = dict(source_mask=SOURCE, target_mask=MAP, inner_steps=1, num_images=2, stride=4, **QUICK)
+    with unchanged(tiny_sd):
+        result = expand(tiny_sd, style, generator=seed(), **options)
+    assert result.images[0].size == (96, 64) == result.inputs["masked_start"].size
+    assert result.settings["arguments"]["content_weight"] == 0.15 and result.losses[0]["content"]
+    assert not torch.allclose(result.latents[0], result.latents[1])
+    assert torch.equal(replay(result.save(tmp_path), tiny_sd, progress=False).latents, result.latents)
+    assert expand(tiny_sd, style, size=(80, 120), **options).images[0].size == (120, 80)
+    with pytest.raises(ValueError, match="target_mask of 64 x 96 .* stretched to 64 x 64"):
+        expand(tiny_sd, style, size=(64, 64), **options)
+
+
+def test_references_and_layers_have_their_weights(tiny_sd, style):
+    # One timestep, for a second reference draws noise of its own.
+    pair, options = [style, picture(7, (32, 64))], {**WIDE, "inner_steps": 1, "num_inference_steps": 1}
+    first, equal, none = (expand(tiny_sd, pair, generator=seed(), weights=weights, **options).latents
+                          for weights in (Weights(references=(1, 0)), Weights(references=(2, 2)), None))
+    alone = expand(tiny_sd, style, generator=seed(), **options).latents
+    assert nearly_equal(first, alone) and torch.equal(equal, none) and not nearly_equal(first, none)
+    few, zero = (expand(tiny_sd, style, generator=seed(), **more, **options).latents for more in (
+        dict(layers=[10, 11, 12, 13, 14]), dict(weights=Weights(layers={15: 0}))))
+    assert nearly_equal(few, zero)
+
+
+def test_where_nothing_counts_nothing_moves(tiny_sd, style):
+    """Of four timesteps, which end at 501, 251, 1 and 0, all but the first are beyond the schedule's end."""
+    seen, options = [], {**WIDE, "num_inference_steps": 4}
+    result = expand(tiny_sd, style, weights=Weights(ad=Schedule(1, end=0.6)), callback=seen.append, **options)
+    assert [(entry["step"], entry["timestep"]) for entry in result.losses] == [(0, 501)] * 2
+    assert [math.isnan(step.loss) for step in seen] == [False, True, True, True]
 
 
 # What wraps has no edge
@@ -269,6 +387,63 @@ def test_decoding_in_tiles_is_decoding(tiny_sd, short_sighted):
     assert tiled.shape == whole.shape
     assert error[[16, 17, 22, 23]].min() > 1e-4 and error.max() < 0.03
     assert error[[*range(16), *range(18, 22), *range(24, 40)]].max() < 1e-6
+
+
+def test_encoding_in_tiles_is_encoding(tiny_sd, monkeypatch):
+    wide = picture(3, (128, 320))
+    assert torch.equal(encode_tiled(tiny_sd, [wide], tile=26), encode(tiny_sd, wide))
+    tiled, whole = encode_tiled(tiny_sd, [wide, picture(4, (128, 320))], tile=24), encode(tiny_sd, wide)
+    assert tiled.shape == (2, 8, 16, 40) and (tiled[:1] - whole).abs().mean() < whole.std()
+
+    def means(pipe, image):  # an encoder that sees its own cell only: tiles are exact
+        return F.avg_pool2d(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255, 8)[:, [0, 1, 2, 0, 1, 2, 0, 1]]
+    monkeypatch.setattr(tiling, "encode", means)
+    assert torch.allclose(encode_tiled(tiny_sd, [wide], tile=10), means(None, wide), atol=1e-6)
+
+
+@pytest.mark.parametrize("seamless, by", [("x", (0, 8)), ("y", (8, 0)), ("both", (8, 8))])
+def test_a_network_that_pads_in_circles_has_no_edge(tiny_sd, seamless, by):
+    z = torch.randn(1, 8, 16, 16, generator=seed())  # turned by a whole number of the coarsest level's cells
+
+    def noise(latents):
+        return sampling.predict_noise(tiny_sd, latents, torch.tensor(501), sampling.encode_prompt(tiny_sd, ""))
+
+    with unchanged(tiny_sd), frozen(tiny_sd):
+        plain = noise(z)
+        with circular_padding(tiny_sd.unet, seamless):
+            wrapped, turned = noise(z), noise(z.roll(by, (2, 3)))
+        assert torch.equal(noise(z), plain)
+    assert torch.allclose(wrapped.roll(by, (2, 3)), turned, atol=1e-4)
+    assert not torch.allclose(wrapped, plain, atol=1e-2)
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_padding_is_put_back(tiny_sd, error):
+    def paddings():
+        return [conv.padding for conv in tiny_sd.unet.modules() if isinstance(conv, torch.nn.Conv2d)]
+
+    before = paddings()
+    with unchanged(tiny_sd), contextlib.suppress(ValueError, KeyboardInterrupt):
+        with circular_padding(tiny_sd.unet, "x"):
+            assert paddings() != before and {padding[1] for padding in paddings()} == {0}
+            with circular_padding(tiny_sd.unet, "y"):
+                assert set(paddings()) == {(0, 0)}
+            if error:
+                raise error
+    assert paddings() == before
+
+
+def test_other_verbs_can_be_run_in_circles(tiny_sd, style):
+    with unchanged(tiny_sd), circular_padding(tiny_sd.unet), circular_padding(tiny_sd.vae.decoder):
+        wrapped = optimize(tiny_sd, style, num_steps=2, generator=seed(), progress=False)
+    assert not torch.equal(wrapped.latents, optimize(tiny_sd, style, num_steps=2, generator=seed(), progress=False).latents)
+
+
+def test_what_cannot_wrap_is_refused(tiny_sd):
+    with pytest.raises(ValueError, match="Linear has no convolution"), circular_padding(torch.nn.Linear(2, 2)):
+        pass
+    with pytest.raises(ValueError, match="seamless"), circular_padding(tiny_sd.unet, "z"):
+        pass
 
 
 def test_decoding_is_the_pipelines_own(tiny_sd):
@@ -358,6 +533,18 @@ def test_the_callback_sees_every_step(tiny_sd, style):
     (dict(guidance_scale=7.5), "guidance_scale"),
     (dict(size=(64,)), "size"),
     (dict(layers="last99"), "last99"),
+    (dict(target_mask=MAP), "no effect without source_mask"),
+    (dict(target_mask=MAP, source_mask=SOURCE, inner_steps=0), "target_mask has no effect with inner_steps=0"),
+    (dict(weights=Weights(), inner_steps=0), "weights has no effect with inner_steps=0"),
+    (dict(weights=Weights(references=(1, 2))), "2 references, and style 1"),
+    (dict(weights=Weights(content=1.0)), "no effect without content"),
+    (dict(weights=0.5), "weights must be a Weights"),
+    (dict(learning_rate=True), "learning_rate must be .* not True"),
+    (dict(prompt="a", guidance_scale=0.5), "guidance_scale must be .* not 0.5"),
+    (dict(prompt="a", guidance_scale="strong"), "guidance_scale must be .* not 'strong'"),
+    (dict(prompt="a", guidance_scale=math.nan), "guidance_scale must be .* not nan"),
+    (dict(prompt="a", negative_prompt=7), "negative_prompt must be a text"),
+    (dict(prompt="a", negative_prompt=["b", "c"]), "negative_prompt has 2 texts and prompt 1"),
 ])
 def test_arguments_out_of_range_or_without_effect_are_errors(tiny_sd, options, words):
     with pytest.raises((ValueError, TypeError), match=words):

@@ -1,0 +1,132 @@
+"""Seconds, memory and final losses of the verbs beside `plain.py`: a table of ratios, each verb measured in one run.
+
+    python tests/benchmarks/speed.py                     # data/mini, the sizes of the paper's settings
+    python tests/benchmarks/speed.py --steps 20          # a quick look
+
+Every measurement is a process of its own, so that peak memory is its own too; the two sides take turns.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+WIDE = (256, 768)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini", help="as load_pipeline takes it (%(default)s)")
+    parser.add_argument("--steps", type=int, help="steps of each verb (200 of optimize, 50 of the others)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each side is measured (%(default)s)")
+    parser.add_argument("--one", nargs=2, metavar=("VERB", "SIDE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(*arguments.one, arguments.model, arguments.steps)))
+        return
+    print("| verb | seconds, plain | seconds, here | ratio | memory, ratio | AD loss, plain | AD loss, here |")
+    print("|---|---|---|---|---|---|---|")
+    for verb in ("optimize", "guided_sample", "expand"):
+        sides = {"plain": [], "here": []}
+        for _ in range(arguments.rounds):
+            for side, found in sides.items():
+                found.append(_in_a_process(verb, side, arguments))
+        plain, here = ({key: min(one[key] for one in found) for key in found[0]} for found in sides.values())
+        print(f"| {verb} | {plain['seconds']:.1f} | {here['seconds']:.1f} | {plain['seconds'] / here['seconds']:.2f} "
+              f"| {here['memory'] / plain['memory']:.2f} | {plain['ad']:.3f} | {here['ad']:.3f} |", flush=True)
+
+
+def _in_a_process(verb, side, arguments):
+    command = [sys.executable, __file__, "--one", verb, side, "--model", arguments.model]
+    if arguments.steps:
+        command += ["--steps", str(arguments.steps)]
+    environment = {**os.environ, "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def measure(verb, side, model, steps):
+    """Seconds (without loading), MiB above what was taken before, and the AD loss of the result at t = 1 … 801."""
+    import torch
+
+    import attnd_nb
+    from attnd_nb.images import native_resolution
+    from attnd_nb.samples import sample
+
+    pipe = attnd_nb.load_pipeline(model)
+    edge = native_resolution(pipe)
+    style, content = (attnd_nb.open_image(sample(name), (edge, edge)) for name in ("style", "content"))
+    z_s, z_c = attnd_nb.encode(pipe, style), attnd_nb.encode(pipe, content)
+    size = [side * edge // 256 for side in WIDE] if verb == "expand" else [edge, edge]
+    steps = steps or (200 if verb == "optimize" else 50)
+    generator = torch.Generator().manual_seed(0)
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    if side == "here":
+        z = _here(verb, pipe, style, content, size, steps, generator)
+    else:
+        z = _plain(verb, pipe, z_s, z_c, size, steps, generator)
+    seconds = time.perf_counter() - start
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return {"seconds": seconds, "memory": memory, "ad": _ad(pipe, z, z_s, z_s.shape[-1])}
+
+
+def _here(verb, pipe, style, content, size, steps, generator):
+    import attnd_nb
+
+    if verb == "optimize":
+        made = attnd_nb.optimize(pipe, style=style, content=content, num_steps=steps, generator=generator)
+    elif verb == "guided_sample":
+        made = attnd_nb.guided_sample(pipe, style=style, size=size, num_inference_steps=steps, generator=generator)
+    else:
+        made = attnd_nb.expand(pipe, style=style, size=size, num_inference_steps=steps, generator=generator)
+    return made.latents.to(pipe.unet.device)
+
+
+def _plain(verb, pipe, z_s, z_c, size, steps, generator):
+    import plain
+    import torch
+
+    import attnd_nb
+    from attnd_nb.models import frozen
+
+    with frozen(pipe):
+        if verb == "optimize":
+            z = plain.optimize(pipe, z_s, z_c, 0.25, steps)
+        else:
+            noise = attnd_nb.draw_noise(pipe, 1, size, generator)
+            if verb == "guided_sample":
+                z = plain.guided_sample(pipe, z_s, noise, steps, 2, generator)
+            else:
+                side = z_s.shape[-1]
+                starts = range(0, noise.shape[-1] - side + 1, side // 4)
+                z = plain.expand(pipe, z_s, noise, starts, side, steps, 2, generator)
+        with torch.no_grad():
+            attnd_nb.decode(pipe, z)  # the verbs return pictures, too
+    return z
+
+
+def _ad(pipe, z, z_s, side):
+    """The AD loss of the clean latents, summed over five timesteps, the same for both sides; of the first window."""
+    import torch
+
+    from attnd_nb import ad_loss, encode_prompt, predict_noise, record
+
+    condition, total = encode_prompt(pipe, ""), 0.0
+    with torch.no_grad():
+        for t in (1, 201, 401, 601, 801):
+            found = []
+            for latents in (z[:1, ..., :side], z_s):
+                with record(pipe, "last6") as features:
+                    predict_noise(pipe, latents, torch.tensor(t), condition)
+                found.append(features)
+            total += float(ad_loss(*found))
+    return total
+
+
+if __name__ == "__main__":
+    main()
