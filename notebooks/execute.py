@@ -75,10 +75,10 @@ def _accept(cell):
     """
     for match in _moved(cell):
         seen = f"{float(match['seen']):.2g}"
-        same = rf"(report\([^\n]*{re.escape(match['label'].strip())}[\s\S]*?expected=){re.escape(match['old'])}(?![\d.])"
-        cell.source, count = re.subn(same, rf"\g<1>{seen}", cell.source, count=1)
-        if not count:
+        call = re.search(rf"report\([^\n]*{re.escape(match['label'].strip())}[\s\S]*?expected=([-\d.e]+)", cell.source)
+        if call is None or float(call[1]) != float(match["old"]):
             raise ValueError(f"no call report({match['label']!r}, ..., expected={match['old']}, ...) in the cell:\n{cell.source}")
+        cell.source = cell.source[: call.start(1)] + seen + cell.source[call.end(1) :]
         for output in cell.outputs:
             if output.output_type == "stream":
                 output.text = output.text.replace(match[0], f"{match['label']}: {float(seen):g} (±{match['within']})")

@@ -170,7 +170,9 @@ def test_a_small_controlnet_is_trained_and_exported(tmp_path, monkeypatch):
     torch.manual_seed(0)
     tokenizer = text.build_tokenizer(list(VOCABULARY))
     tokenizer.save_pretrained(tmp_path / "tokenizer")
-    torch.save({"ema": unet.Denoiser(tokenizer).state_dict()}, tmp_path / "unet.pt")
+    denoiser = unet.Denoiser(tokenizer)
+    denoiser.unet.up_blocks[-1].resnets[-1].conv2.reset_parameters()  # an untrained UNet lets nothing through but the latent
+    torch.save({"ema": denoiser.state_dict()}, tmp_path / "unet.pt")
     for folder in ("data", "latents"):
         (tmp_path / folder).mkdir()
     scenes = dict(images=np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8),

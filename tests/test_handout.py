@@ -59,7 +59,7 @@ def folded(summary, text="x"):
 def test_what_might_leak_a_solution_is_refused():
     exercise = notebook(RIGHT)["cells"]
     assert len(handout({"cells": [*exercise, folded("Solution")]})["cells"]) == len(exercise)  # its cell is gone, too
-    with pytest.raises(ValueError, match="1 exercises, but 0 folded texts called Solution"):
+    with pytest.raises(ValueError, match="1 cells with exercises, but 0 folded texts called Solution"):
         handout({"cells": [*exercise, folded("Answer")]})
     with pytest.raises(ValueError, match="inside a solution"):
         handout({"cells": [*exercise, folded("Solution", text=folded("More")["source"])]})

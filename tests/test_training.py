@@ -25,6 +25,16 @@ def test_untrained_autoencoder_returns_a_blurred_copy():
     assert (output - smooth).abs().mean() < 0.2  # a grey picture would be .42 off; the rest is the dark border of zero padding
 
 
+def test_untrained_unet_takes_the_noisy_latent_for_the_noise():
+    torch.manual_seed(0)
+    model, noise = unet.build().eval(), torch.randn(2, vae.LATENT_CHANNELS, 16, 16)
+    with torch.no_grad():
+        predicted = model(noise, torch.tensor(999), torch.randn(2, 4, 128)).sample
+    assert (predicted - noise).square().mean() < 0.01  # a random one is 1 off, and a copy of other scale by its square
+    with pytest.raises(ValueError, match="hold no pairs"):
+        unet.build(channels=20)
+
+
 def test_reconstruction_loss_is_zero_at_equality_and_sees_blur():
     x = torch.rand(1, 3, 32, 32)
     assert vae.reconstruction_loss(x, x) == 0
@@ -117,7 +127,7 @@ def test_from_shards_to_a_pipeline_folder(tokenizer, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     data.render_shard(tmp_path / "data", 0, first_seed=0, size=256)
     vae.run(tmp_path, minutes=0.001, batch=2)
-    latents.run(tmp_path, batch=2)
+    latents.run(tmp_path)
     full, half, _ = latents.load(tmp_path)
     assert full.shape == (2, 8, 32, 32) and half.shape == (2, 8, 16, 16)
     assert abs(float(full.float().std()) - 1) < 0.05

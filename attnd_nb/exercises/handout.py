@@ -17,7 +17,7 @@ _SOLUTION = re.compile(r"<details>\s*<summary>[^\n]*\bSolution\b[^\n]*</summary>
 def handout(notebook: dict) -> dict:
     """A copy without folded solutions and without outputs; hints, help and the checkpoint's answers stay.
 
-    Raises ValueError if there are fewer solutions than exercises: one may then be folded under another name,
+    Raises ValueError if there are fewer solutions than cells with exercises: one may then be folded under another name,
     and would have been handed out.
 
     >>> folded = "<details><summary>Hint</summary>Two lines.</details>\\n<details><summary>Solution</summary>x</details>"
@@ -34,9 +34,9 @@ def handout(notebook: dict) -> dict:
                 cell["source"], removed = text.rstrip(), removed + count
             if text.count("<details") != text.count("</details>"):
                 raise ValueError("a folded text inside a solution, or one left open; fold solutions on their own")
-    wanted = {name for source in code_cells(notebook) for name in attempted(source)}
-    if removed < len(wanted):
-        raise ValueError(f"{len(wanted)} exercises, but {removed} folded texts called Solution; is it a hand-out already?")
+    wanted = sum(bool(attempted(source)) for source in code_cells(notebook))
+    if removed < wanted:
+        raise ValueError(f"{wanted} cells with exercises, but {removed} folded texts called Solution; a hand-out already?")
     notebook["cells"] = [cell for cell in notebook["cells"] if source_of(cell).strip()]
     return notebook
 
