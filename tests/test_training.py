@@ -129,7 +129,8 @@ def test_from_shards_to_a_pipeline_folder(tokenizer, tmp_path, monkeypatch):
     vae.run(tmp_path, minutes=0.001, batch=2)
     latents.run(tmp_path)
     full, half, _ = latents.load(tmp_path)
-    assert full.shape == (2, 8, 32, 32) and half.shape == (2, 8, 16, 16)
+    channels = vae.LATENT_CHANNELS
+    assert full.shape == (2, channels, 32, 32) and half.shape == (2, channels, 16, 16)
     assert abs(float(full.float().std()) - 1) < 0.05
     unet.run(tmp_path, minutes=0.001)
     export.run(tmp_path, tmp_path / "mini")
