@@ -64,7 +64,7 @@ def run(run: Path, minutes: float, peak: float = 3e-4, batch: int = 16) -> None:
     scenes = np.array([index for index, about in enumerate(meta[: len(full)]) if about["kind"] == "scene"])
     ids, empty = text.token_ids(tokenizer, list(captions)), text.token_ids(tokenizer, [""])
     alphas_cumprod = unet.build_scheduler().alphas_cumprod.to(device())
-    weights = unet.min_snr_weights(alphas_cumprod)
+    weights = unet.loss_weights(alphas_cumprod)
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:

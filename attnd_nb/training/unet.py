@@ -13,7 +13,7 @@ from . import latents, text, vae
 from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
-GAMMA = 5.0  # Min-SNR-gamma (Hang et al., 2023): easy, nearly clean timesteps count less
+SNR_RANGE = 0.25, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
 PROMPTS = ["a wooden fish", "a house made of brick", "a knitted cat on grass", "a star, watercolour", "a tree, oil painting",
            "a butterfly, stained glass", "leopard", "a marble cup"]  # fmt: skip
 
@@ -71,14 +71,18 @@ class Denoiser(nn.Module):
         return self.unet(noisy, timestep, self.text_encoder(ids)[0]).sample
 
 
-def min_snr_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
-    """Weight of each timestep for noise prediction: min(SNR, gamma) / SNR.
+def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
+    """Weight of each timestep for noise prediction: SNR, clamped to `SNR_RANGE`, over SNR.
 
-    >>> min_snr_weights(torch.tensor([0.5, 10 / 11]))  # signal-to-noise ratios 1 and 10
-    tensor([1.0000, 0.5000])
+    From above as Min-SNR-gamma (Hang et al., 2023): easy, nearly clean timesteps count less. From below in the manner of
+    Salimans & Ho (2022): an error of the noise is one of the picture 1 / SNR times as large, and without the lower bound
+    nothing makes the model exact where sampling begins.
+
+    >>> loss_weights(torch.tensor([1 / 17, 0.5, 10 / 11]))  # signal-to-noise ratios 1/16, 1 and 10
+    tensor([4.0000, 1.0000, 0.5000])
     """
     snr = alphas_cumprod / (1 - alphas_cumprod)
-    return snr.clamp(max=GAMMA) / snr
+    return snr.clamp(*SNR_RANGE) / snr
 
 
 def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +118,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     ema = Ema(model, decay=0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     alphas_cumprod = build_scheduler().alphas_cumprod
-    weights = min_snr_weights(alphas_cumprod).to(device())
+    weights = loss_weights(alphas_cumprod).to(device())
     alphas_cumprod = alphas_cumprod.to(device())
     generator = torch.Generator()
     generator.seed()
