@@ -20,6 +20,10 @@ licence of anybody's pictures or weights is attached to it; it is under this rep
 256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); noise prediction, DDIM with Stable
 Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary of {words} words (`attnd_nb.world.VOCABULARY`).
 
+One thing differs from Stable Diffusion on purpose: in every self-attention layer query and key are the same, the normalised
+features times a constant, and only values and outputs are learned (`attnd_nb.training.unet.similarity_attention` says why). The
+layer is still the library's, with `to_q` and `to_k`; their weights are multiples of the identity.
+
 ## How it was made
 
 `python -m attnd_nb.training` with the stages data, vae, latents, unet, export: {images} pictures of the image world (things made

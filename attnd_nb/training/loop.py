@@ -102,7 +102,7 @@ def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: floa
     sheet: called with the step every twenty minutes and at the end, to save samples to look at.
     """
     path, optimizer = run / f"{name}.pt", state["optimizer"]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     first = join_processes()
     step, used = _restore(path, state)
     torch.seed()  # noise that differs between processes and after every resumption
