@@ -15,7 +15,7 @@ from .attention import select_layers
 from .images import encode, fit_size, native_resolution, nearest_size, open_image
 from .masks import Regions, open_labels
 from .tiling import encode_tiled
-from .weights import Weights, check_weight, is_number
+from .weights import Schedule, Weights, check_weight, is_number
 
 
 class Pictures:
@@ -135,6 +135,17 @@ def check_positive(**values):
     for name, value in values.items():
         if not is_number(value) or value <= 0:
             raise ValueError(f"{name} must be a positive number, not {value!r}")
+
+
+def resolve_rate(learning_rate):
+    """Adam's step size: a positive number, or a `Schedule` of them over the way from noise to the picture."""
+    if isinstance(learning_rate, Mapping):  # as settings.json holds it
+        learning_rate = Schedule(**learning_rate)
+    if not isinstance(learning_rate, Schedule):
+        check_positive(learning_rate=learning_rate)
+    elif not (learning_rate.first or learning_rate.last):
+        raise ValueError(f"learning_rate={learning_rate} never moves anything; give it a positive first or last value")
+    return learning_rate
 
 
 def check_effect(where, **values):

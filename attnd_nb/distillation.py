@@ -53,7 +53,7 @@ class Distiller:
 
         None where all weights are 0 at t. With `masked` false the label maps are left to `mask`, for windows.
         """
-        if not any(self.weights.at(self._way(t))):
+        if not any(self.weights.at(self.way(t))):
             return None
         latents = [*z_s] if z_c is None else [*z_s, z_c]
         if together and len({z.shape for z in latents}) == 1:
@@ -90,7 +90,7 @@ class Distiller:
         features = self.read(z, t)
         ad = ad_loss(features, target.style, reduction="layers", mask=target.mask)
         content = {} if target.content is None else content_loss(features, target.content, reduction="layers")
-        total = self.weights.total(ad, content, self._way(t))
+        total = self.weights.total(ad, content, self.way(t))
         # grad, not backward: nothing but z gets a gradient, whatever the weights say.
         (gradient,) = torch.autograd.grad(total * self.scale, z)
         return gradient / self.scale, (total, ad, content)
@@ -103,7 +103,7 @@ class Distiller:
         adam.step()
         run.update(int(t), inner, *losses)
 
-    def _way(self, t):
+    def way(self, t):
         """How far t is on the way from noise (0) to the picture (1)."""
         return 1 - int(t) / self.pipe.scheduler.config.num_train_timesteps
 

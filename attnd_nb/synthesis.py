@@ -15,6 +15,7 @@ from .arguments import (
     check_strength,
     resolve_control,
     resolve_guidance,
+    resolve_rate,
     resolve_weights,
 )
 from .attention import inject, select_layers
@@ -22,11 +23,12 @@ from .distillation import Distiller, match_statistics
 from .models import check_pipeline, ddim_scheduler
 from .result import Run
 from .sampling import Denoiser, draw_noise, noise_to
+from .weights import value_at
 
 
 def optimize(pipe, style, content=None, content_weight=None, source_mask=None, target_mask=None, size=None,
-             num_images=1, num_steps=200, learning_rate=0.05, layers="last6", weights=None, resolution=None,
-             generator=None, progress=True, callback=None):
+             num_images=1, num_steps=200, inner_steps=1, learning_rate=0.05, layers="last6", weights=None,
+             resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 1: change the latent itself until its attention is that of the style. Returns a `Result`.
 
     With `content`: style or appearance transfer. It starts at the content's latent, and the size follows
@@ -44,8 +46,14 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
     and are brought to the area of a square of `resolution` pixels a side, by default the model's own (see
     `fit_size`). `num_steps`: one Adam step at each DDIM timestep, from coarse (large t) to fine; t is a
     knob only, and the predicted noise is thrown away. The scheduler's stride is a whole number, so step
-    counts that do not divide 1000 start later: 200 steps run t = 996 … 1, 300 run 898 … 1. `layers`: see
-    `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
+    counts that do not divide 1000 start later: 200 steps run t = 996 … 1, 300 run 898 … 1.
+
+    `inner_steps`: Adam steps at each timestep, towards the same features of style and content, which are read once.
+    `learning_rate`: a number, or a `Schedule`. A quarter of the timesteps with four steps each and a rate that
+    begins high and ends low reach the losses of 200 steps in a third of the time:
+    `num_steps=25, inner_steps=4, learning_rate=Schedule(0.15, 0.01)`.
+
+    `layers`: see `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
     weight. Noise comes from the CPU `generator`. `callback(step)` is given a `Step` after each timestep.
 
     Raises ValueError or TypeError on arguments that are out of range or would have no effect.
@@ -53,8 +61,8 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
     """
     check_pipeline(pipe)
     check_steps(pipe, num_steps=num_steps)
-    check_positive(learning_rate=learning_rate)
-    check_count(1, num_images=num_images)
+    learning_rate = resolve_rate(learning_rate)
+    check_count(1, num_images=num_images, inner_steps=inner_steps)
     if content is not None and num_images > 1:
         raise ValueError(
             f"num_images={num_images} with content gives one picture {num_images} times, "
@@ -69,14 +77,16 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
         z_s, z_c = pictures.encode(pipe, num_images, run.generator)
         z = draw_noise(pipe, num_images, pictures.output_size, run.generator) if z_c is None else z_c.clone()
         z.requires_grad_()
-        adam = torch.optim.Adam([z], lr=learning_rate)  # one state for the whole run
+        adam = torch.optim.Adam([z])  # one state for the whole run
         scheduler = ddim_scheduler(pipe)
         scheduler.set_timesteps(num_steps)
         for t in run.steps(scheduler.timesteps):  # T … 1
             # Features of the *clean* latents. At first z = z_c, where L_content and its gradient are 0; read
             # in a batch with z_s, z_c would be rounded otherwise than z, and have a gradient of random signs.
             target = distiller.target(t, z_s, z_c, together=run.step > 0)
-            distiller.update(run, adam, z, t, target)
+            adam.param_groups[0]["lr"] = value_at(learning_rate, distiller.way(t))
+            for inner in range(inner_steps):
+                distiller.update(run, adam, z, t, target, inner)
             run.end_step(z)
         return run.result(z)
 

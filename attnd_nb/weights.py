@@ -88,7 +88,7 @@ class Weights:
 
     def at(self, way):
         """(a, λ) on the way from noise (0) to the picture (1)."""
-        return _at(self.ad, way), _at(self.content, way)
+        return value_at(self.ad, way), value_at(self.content, way)
 
     def total(self, ad, content, way):
         """L_total (5) of the losses by layer, {layer: scalar}; `content` may be empty."""
@@ -121,10 +121,11 @@ def is_number(value):
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _at(weight, way):
-    if weight is None:
+def value_at(value, way):
+    """A number, or what a `Schedule` says at `way`; None is 0."""
+    if value is None:
         return 0.0
-    return weight.at(way) if isinstance(weight, Schedule) else weight
+    return value.at(way) if isinstance(value, Schedule) else value
 
 
 def _ever(weight):

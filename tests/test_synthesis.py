@@ -18,6 +18,7 @@ from attnd_nb import (
     injected_sample,
     match_statistics,
     optimize,
+    replay,
     sampling,
     synthesis,
 )
@@ -123,6 +124,31 @@ def test_content_weight_holds_the_content(tiny_sd, style, content):
         for weight in (0, 100)
     }
     assert moved[100] < moved[0]
+
+
+def test_inner_steps_share_the_features_of_style_and_content(tiny_sd, style, content, monkeypatch):
+    reads, target = [], synthesis.Distiller.target
+
+    def counted(self, t, *latents, **options):
+        reads.append(int(t))
+        return target(self, t, *latents, **options)
+
+    monkeypatch.setattr(synthesis.Distiller, "target", counted)
+    result = optimize(tiny_sd, style, content, num_steps=4, inner_steps=3, progress=False)
+    assert reads == [751, 501, 251, 1]
+    assert [(entry["timestep"], entry["inner"]) for entry in result.losses[:4]] == [(751, 0), (751, 1), (751, 2), (501, 0)]
+    assert len(result.losses) == 12
+
+
+def test_the_learning_rate_follows_its_schedule_and_is_replayed(tiny_sd, style, tmp_path):
+    seen = [synthesis.draw_noise(tiny_sd, 1, (64, 64), seed())]
+    result = optimize(tiny_sd, style, size=(64, 64), num_steps=4, learning_rate=Schedule(0.2, 0.0, start=0.24), generator=seed(),
+                      progress=False, callback=lambda step: seen.append(step.latents))  # fmt: skip
+    moves = [float((b - a).abs().max()) for a, b in zip(seen, seen[1:])]
+    way = 1 - 751 / 1000
+    assert math.isclose(moves[0], 0.2 - 0.2 * (way - 0.24) / 0.76, rel_tol=1e-2)  # Adam's first step is the rate
+    assert moves[3] < 0.01 * moves[0]
+    assert torch.equal(replay(result.save(tmp_path), tiny_sd, progress=False).latents, result.latents)
 
 
 @pytest.mark.parametrize("steps, first, last, count", [(4, 751, 1, 4), (3, 667, 1, 3), (300, 898, 1, 300)])
@@ -421,6 +447,8 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
         (optimize, dict(num_steps=0), "num_steps"),
         (optimize, dict(num_steps=1001), "1000"),
         (optimize, dict(learning_rate=0), "learning_rate"),
+        (optimize, dict(learning_rate=Schedule(0)), "learning_rate"),
+        (optimize, dict(inner_steps=0), "inner_steps"),
         (optimize, dict(learning_rate=math.nan), "learning_rate"),
         (optimize, dict(num_images=0), "num_images"),
         (optimize, dict(size=(64,)), "size"),
