@@ -30,7 +30,7 @@ _HOME = {
     "masks": ["open_labels", "Regions"],
     "weights": ["Weights", "Schedule"],
     "distillation": ["match_statistics"],
-    "synthesis": ["optimize", "guided_sample", "injected_sample"],
+    "synthesis": ["optimize", "guided_sample", "injected_sample", "FAST"],
     "expansion": ["expand"],
     "tiling": ["Windows", "window_starts", "circular_padding", "decode_tiled", "encode_tiled", "repeat_image"],
     "decoder": ["tune_decoder", "tuned_decoder"],

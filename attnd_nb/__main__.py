@@ -54,7 +54,7 @@ def _results(content, style, texture, options) -> dict:
     import torch
     from tqdm import tqdm
 
-    from . import injected_sample, load_pipeline, optimize
+    from . import FAST, injected_sample, load_pipeline, optimize
 
     pipe = load_pipeline(options.model)
     injected_steps = math.ceil(INJECTED_STEPS * STRENGTH) + INJECTED_STEPS
@@ -68,7 +68,7 @@ def _results(content, style, texture, options) -> dict:
         return injected_sample(pipe, picture, **changes, **settings(num_inference_steps=INJECTED_STEPS))
 
     def distil(picture, **changes):
-        return optimize(pipe, picture, **changes, **settings(num_steps=options.steps))
+        return optimize(pipe, picture, **changes, **settings(**FAST | {"num_steps": options.steps}))
 
     with bar:
         return {
@@ -130,8 +130,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--texture", metavar="FILE", help="exemplar of the texture (the style)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, default="out",
                         help="where the results go (%(default)s)")
-    parser.add_argument("--steps", metavar="N", type=_count, default=100,
-                        help="optimisation steps a picture (%(default)s)")
+    parser.add_argument("--steps", metavar="N", type=_count, default=25,
+                        help="timesteps a picture, of four optimisation steps each (%(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the noise (%(default)s)")
     parser.add_argument("--model", metavar="NAME", default="mini",
                         help="mini, sd15, sd21, sdxl, a pipeline folder or a hub id (%(default)s)")

@@ -61,8 +61,8 @@ what the prompt names; beside it the same scenes drawn by the world itself, whic
 | | thing | material | style |
 |---|---|---|---|
 {rows}"""
-TRANSFER = """**Style transfer** (`optimize`, 200 steps, {seconds:.0f} s each here): patch distance of result to style over
-that of content to style / edge correlation with the content{truth_note}.
+TRANSFER = """**Style transfer** (`optimize` with `FAST`, {seconds:.0f} s each here, where 200 steps take {slow:.0f} s):
+patch distance of result to style over that of content to style / edge correlation with the content{truth_note}.
 
 | content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
 |---|---|---|---|---|---|
@@ -70,7 +70,7 @@ that of content to style / edge correlation with the content{truth_note}.
 
 TEXTURE = """**Texture from noise**: patch distance to the exemplar.
 
-| exemplar | round trip | plain sampling | KV injection | optimised, 100 | optimised, 250 | guided, 50x2 |
+| exemplar | round trip | plain sampling | KV injection | optimised, `FAST` | optimised, 250 steps | guided, 50x2 |
 |---|---|---|---|---|---|---|
 {rows}"""
 
@@ -124,7 +124,9 @@ def _history(run: Path) -> str:
 def _section(name: str, form: str, figures: dict | None, rows) -> str:
     if figures is None:
         return f"**{name}**: not measured for these weights."
-    extra = {"seconds": figures["seconds"], "truth_note": _truth_note(figures)} if "seconds" in figures else {}
+    extra = {}
+    if "seconds" in figures:
+        extra = {"seconds": figures["seconds"], "slow": figures["seconds of 200 steps"], "truth_note": _truth_note(figures)}
     return form.format(rows="\n".join(rows(figures)), **extra)
 
 
