@@ -8,6 +8,7 @@ Every measurement is a process of its own, so that peak memory is its own too; t
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -29,16 +30,17 @@ def main():
     if arguments.one:
         print(json.dumps(measure(*arguments.one, arguments.model, arguments.steps)))
         return
-    print("| verb | seconds, plain | seconds, here | ratio | memory, ratio | AD loss, plain | AD loss, here |")
-    print("|---|---|---|---|---|---|---|")
-    for verb in ("optimize", "guided_sample", "expand"):
+    print("| verb | seconds, plain | here | ratio | memory, ratio | AD loss, plain | here | content loss, plain | here |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for verb in ("optimize", "optimize, FAST", "guided_sample", "expand"):
         sides = {"plain": [], "here": []}
         for _ in range(arguments.rounds):
             for side, found in sides.items():
                 found.append(_in_a_process(verb, side, arguments))
         plain, here = ({key: min(one[key] for one in found) for key in found[0]} for found in sides.values())
         print(f"| {verb} | {plain['seconds']:.1f} | {here['seconds']:.1f} | {plain['seconds'] / here['seconds']:.2f} "
-              f"| {here['memory'] / plain['memory']:.2f} | {plain['ad']:.3f} | {here['ad']:.3f} |", flush=True)
+              f"| {here['memory'] / plain['memory']:.2f} | {plain['ad']:.3f} | {here['ad']:.3f} "
+              f"| {plain['content']:.2f} | {here['content']:.2f} |".replace("nan", "none"), flush=True)
 
 
 def _in_a_process(verb, side, arguments):
@@ -51,7 +53,7 @@ def _in_a_process(verb, side, arguments):
 
 
 def measure(verb, side, model, steps):
-    """Seconds (without loading), MiB above what was taken before, and the AD loss of the result at t = 1 … 801."""
+    """Seconds (without loading), MiB above what was taken before, and the losses of the result, summed over t = 1 … 801."""
     import torch
 
     import attnd_nb
@@ -63,7 +65,7 @@ def measure(verb, side, model, steps):
     style, content = (attnd_nb.open_image(sample(name), (edge, edge)) for name in ("style", "content"))
     z_s, z_c = attnd_nb.encode(pipe, style), attnd_nb.encode(pipe, content)
     size = [side * edge // 256 for side in WIDE] if verb == "expand" else [edge, edge]
-    steps = steps or (200 if verb == "optimize" else 50)
+    steps = steps or (200 if verb.startswith("optimize") else 50)
     generator = torch.Generator().manual_seed(0)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     if side == "here":
@@ -72,14 +74,15 @@ def measure(verb, side, model, steps):
         z = _plain(verb, pipe, z_s, z_c, size, steps, generator)
     seconds = time.perf_counter() - start
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"seconds": seconds, "memory": memory, "ad": _ad(pipe, z, z_s, z_s.shape[-1])}
+    return {"seconds": seconds, "memory": memory, **_losses(pipe, z[..., : z_s.shape[-1]], z_s, z_c, verb)}  # of the first window
 
 
 def _here(verb, pipe, style, content, size, steps, generator):
     import attnd_nb
 
-    if verb == "optimize":
-        made = attnd_nb.optimize(pipe, style=style, content=content, num_steps=steps, generator=generator)
+    if verb.startswith("optimize"):  # FAST: half as many updates as `steps`, at an eighth as many timesteps
+        settings = {**attnd_nb.FAST, "num_steps": max(1, steps // 8)} if "FAST" in verb else {"num_steps": steps}
+        made = attnd_nb.optimize(pipe, style=style, content=content, **settings, generator=generator)
     elif verb == "guided_sample":
         made = attnd_nb.guided_sample(pipe, style=style, size=size, num_inference_steps=steps, generator=generator)
     else:
@@ -95,7 +98,7 @@ def _plain(verb, pipe, z_s, z_c, size, steps, generator):
     from attnd_nb.models import frozen
 
     with frozen(pipe):
-        if verb == "optimize":
+        if verb.startswith("optimize"):
             z = plain.optimize(pipe, z_s, z_c, 0.25, steps)
         else:
             noise = attnd_nb.draw_noise(pipe, 1, size, generator)
@@ -110,22 +113,24 @@ def _plain(verb, pipe, z_s, z_c, size, steps, generator):
     return z
 
 
-def _ad(pipe, z, z_s, side):
-    """The AD loss of the clean latents, summed over five timesteps, the same for both sides; of the first window."""
+def _losses(pipe, z, z_s, z_c, verb):
+    """AD and content loss of the clean latents, the same for both sides; NaN for content where there was none."""
     import torch
 
-    from attnd_nb import ad_loss, encode_prompt, predict_noise, record
+    from attnd_nb import ad_loss, content_loss, encode_prompt, predict_noise, record
 
-    condition, total = encode_prompt(pipe, ""), 0.0
+    def read(latents, t):
+        with record(pipe, "last6") as features:
+            predict_noise(pipe, latents, torch.tensor(t), condition)
+        return features
+
+    condition, ad, content = encode_prompt(pipe, ""), 0.0, 0.0
     with torch.no_grad():
         for t in (1, 201, 401, 601, 801):
-            found = []
-            for latents in (z[:1, ..., :side], z_s):
-                with record(pipe, "last6") as features:
-                    predict_noise(pipe, latents, torch.tensor(t), condition)
-                found.append(features)
-            total += float(ad_loss(*found))
-    return total
+            own = read(z, t)
+            ad += float(ad_loss(own, read(z_s, t)))
+            content += float(content_loss(own, read(z_c, t)))
+    return {"ad": ad, "content": content if verb.startswith("optimize") else math.nan}
 
 
 if __name__ == "__main__":
