@@ -4,7 +4,6 @@ import os
 
 # Bars and warnings are for people; in a comparison they are noise. Kernels inherit this environment.
 os.environ["TQDM_DISABLE"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"  # other notebooks run on the other cores
 os.environ["TRANSFORMERS_VERBOSITY"] = os.environ["DIFFUSERS_VERBOSITY"] = "error"
 
 

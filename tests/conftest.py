@@ -18,7 +18,6 @@ import pytest
 import torch
 from PIL import Image
 
-torch.set_num_threads(1)  # other tests run on the other cores
 LATENT_CHANNELS, SIDE, TOKENS = 8, 64, 16
 
 
