@@ -11,11 +11,11 @@ from numbers import Integral
 
 from diffusers import ControlNetModel
 
-from .attention import select_layers
 from .images import encode, fit_size, native_resolution, nearest_size, open_image
+from .layers import select_layers
 from .masks import Regions, open_labels
 from .tiling import encode_tiled
-from .weights import Schedule, Weights, check_weight, is_number
+from .weights import Schedule, Weights, check_weight, ever, is_number
 
 
 class Pictures:
@@ -143,7 +143,7 @@ def resolve_rate(learning_rate):
         learning_rate = Schedule(**learning_rate)
     if not isinstance(learning_rate, Schedule):
         check_positive(learning_rate=learning_rate)
-    elif not (learning_rate.first or learning_rate.last):
+    elif not ever(learning_rate):
         raise ValueError(f"learning_rate={learning_rate} never moves anything; give it a positive first or last value")
     return learning_rate
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import torch
 
-from .attention import Features, KeyValue, record, token_level, union
+from .attention import Features, KeyValue, record, union
+from .layers import token_level
 from .losses import ad_loss, content_loss
 from .sampling import encode_prompt, predict_noise
 from .weights import Weights

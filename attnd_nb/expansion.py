@@ -19,9 +19,9 @@ from .arguments import (
     resolve_guidance,
     resolve_weights,
 )
-from .attention import select_layers
 from .distillation import Distiller
 from .images import to_pil
+from .layers import select_layers
 from .models import check_pipeline
 from .result import Run
 from .sampling import Condition, Denoiser, draw_noise, noise_to

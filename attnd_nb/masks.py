@@ -15,8 +15,8 @@ import torch
 from PIL import Image, ImageColor
 from torch.nn import functional as F
 
-from .attention import halved
 from .images import check_pixels, open_image
+from .layers import halved
 
 COLOURS = 1 << 32  # a label from here on is a colour, rrggbb; grey ones are the number 0 … 255
 MOST_LABELS = 256

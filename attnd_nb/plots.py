@@ -14,8 +14,8 @@ from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
 from .arguments import open_maps
-from .attention import select_layers, self_attention_layers
 from .images import native_resolution, open_image
+from .layers import select_layers, self_attention_layers
 from .masks import Regions, members, shares
 
 INK, QUIET, PAPER = "#22252b", "#8a8f98", "#ffffff"

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from .attention import attention_map, halved, select_layers, self_attention_layers, token_grid
+from .attention import attention_map
 from .distillation import Distiller
 from .images import encode, fit_size, open_image
+from .layers import halved, select_layers, self_attention_layers, token_grid
 from .plots import COLOURS, PAPER, contact_sheet
 
 __all__ = ["QueryMaps", "spotlight", "tokens_for_half"]

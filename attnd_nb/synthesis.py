@@ -18,14 +18,16 @@ from .arguments import (
     resolve_rate,
     resolve_weights,
 )
-from .attention import inject, select_layers
+from .attention import inject
 from .distillation import Distiller, match_statistics
+from .layers import select_layers
 from .models import check_pipeline, ddim_scheduler
 from .result import Run
 from .sampling import Denoiser, draw_noise, noise_to
 from .weights import Schedule, value_at
 
-# Settings of `optimize`: optimize(pipe, style, **FAST). A hundred steps that reach the losses of 200 in a third of the time.
+# Settings of `optimize`: optimize(pipe, style, **FAST). A hundred steps that reach the losses of 200 in a third of the time
+# (tests/benchmarks/speed.py).
 FAST = {"num_steps": 25, "inner_steps": 4, "learning_rate": Schedule(0.15, 0.01)}
 
 
@@ -47,12 +49,12 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
 
     `style`: one picture or a list of them, whose tokens then share one softmax. Pictures keep their aspect
     and are brought to the area of a square of `resolution` pixels a side, by default the model's own (see
-    `fit_size`). `num_steps`: one Adam step at each DDIM timestep, from coarse (large t) to fine; t is a
-    knob only, and the predicted noise is thrown away. The scheduler's stride is a whole number, so step
+    `fit_size`). `num_steps`: DDIM timesteps, from coarse (large t) to fine, with `inner_steps` of Adam at each;
+    t is a knob only, and the predicted noise is thrown away. The scheduler's stride is a whole number, so step
     counts that do not divide 1000 start later: 200 steps run t = 996 … 1, 300 run 898 … 1.
 
-    `inner_steps`: Adam steps at each timestep, towards the same features of style and content, which are read once.
-    `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets the three of them for speed.
+    The paper takes one step at each. More of them share the features of style and content, which are read once a
+    timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three for speed.
 
     `layers`: see `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
     weight. Noise comes from the CPU `generator`. `callback(step)` is given a `Step` after each timestep.

@@ -10,7 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Schedule:
-    """A weight that changes on the way from noise (0) to the picture (1): linear from `first` to `last`.
+    """A weight, or a learning rate, that changes on the way from noise (0) to the picture (1): linear from `first` to `last`.
 
     Diffusion time t = 1000 is noise and t = 0 the picture, so the way is 1 − t / 1000, whatever the number of
     steps. `last` is `first` unless given. Outside `start` … `end` the weight is 0.
@@ -72,7 +72,7 @@ class Weights:
                 object.__setattr__(self, name, Schedule(**weight))
             elif not (isinstance(weight, Schedule) or (name == "content" and weight is None)):
                 check_weight(name, weight)
-        if not _ever(self.ad) and not _ever(self.content):
+        if not ever(self.ad) and not ever(self.content):
             raise ValueError(f"ad={self.ad} and content={self.content} leave nothing to optimise")
         for kind in ("layers", "references"):
             given = getattr(self, kind)
@@ -128,6 +128,6 @@ def value_at(value, way):
     return value.at(way) if isinstance(value, Schedule) else value
 
 
-def _ever(weight):
+def ever(weight):
     """Whether a weight is ever above 0."""
     return bool(weight.first or weight.last) if isinstance(weight, Schedule) else bool(weight)

@@ -4,8 +4,8 @@
     python notebooks/execute.py --accept notebooks/*.ipynb      # after data/mini was trained anew
 
 The picture at the top of a lesson is the last one that its cell tagged "top" shows; a small copy goes to `pictures/`, for the
-README. With `--accept`, a number that lies further from the expected one than a quarter of its
-tolerance (`attnd_nb.exercises.report`) becomes the expected one: read the text around it again.
+README. With `--accept`, a number that lies further from the expected one than a quarter of its tolerance
+(`attnd_nb.exercises.report`) becomes the expected one: read the text around it again.
 """
 
 import argparse
@@ -74,7 +74,8 @@ def _accept(cell):
     ("report('loss', x, expected=0.7, within=0.1)", 'loss: 0.7 (±0.1)\\n')
     """
     for match in _moved(cell):
-        seen = f"{float(match['seen']):.{2 if abs(float(match['seen'])) < 10 else 3}g}"
+        digits = 2 if abs(float(match["seen"])) < 10 else 3
+        seen = f"{float(match['seen']):.{digits}g}"
         call = re.search(rf"report\([^\n]*{re.escape(match['label'].strip())}[\s\S]*?expected=([-\d.e]+)", cell.source)
         if call is None or float(call[1]) != float(match["old"]):
             raise ValueError(f"no call report({match['label']!r}, ..., expected={match['old']}, ...) in the cell:\n{cell.source}")

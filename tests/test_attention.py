@@ -14,7 +14,8 @@ from attnd_nb import (
     self_attention_layers,
     token_grid,
 )
-from attnd_nb.attention import Features, select_layers, union
+from attnd_nb.attention import Features, union
+from attnd_nb.layers import select_layers
 
 LAYER = "up_blocks.3.attentions.2.transformer_blocks.0.attn1"
 

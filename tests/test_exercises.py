@@ -70,3 +70,16 @@ def test_report_prints_the_expected_number_only_within_the_tolerance(capsys):
         "x: nan, not the expected 0.5 (±0.03)"]
     with pytest.raises(ValueError, match="no tolerance"):
         report("x", 0.5, expected=0.5, within=0)
+
+
+@pytest.mark.parametrize("factor, text", [("0.25", "x: 0.51, not the expected 0.5 (±0.03)"), ("1", "x: 0.5 (±0.03)")])
+def test_the_environment_narrows_tolerances(monkeypatch, capsys, factor, text):
+    monkeypatch.setenv("ATTND_NB_TOLERANCE", factor)
+    report("x", 0.51, expected=0.5, within=0.03)
+    assert capsys.readouterr().out.strip() == text
+
+
+def test_the_environment_never_widens_tolerances(monkeypatch, capsys):
+    monkeypatch.setenv("ATTND_NB_TOLERANCE", "100")
+    report("x", 0.6, expected=0.5, within=0.03)
+    assert "not the expected" in capsys.readouterr().out

@@ -11,7 +11,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from attnd_nb import Regions, Schedule, Weights, ad_loss, guided_sample, open_labels, optimize, replay
-from attnd_nb.attention import Features, halved
+from attnd_nb.attention import Features
+from attnd_nb.layers import halved
 from attnd_nb.masks import COLOURS, members, region_colour, shares
 from attnd_nb.plots import plot_regions
 

@@ -50,6 +50,9 @@ def _faults_of_the_frame(notebook, text, name):
     for target in re.findall(r"\]\((?!https?:|attachment:|#)([^)]+)\)", text):
         if not (ROOT / "notebooks" / target.split("#")[0]).exists():
             yield f"a link leads nowhere: {target}"
+    shown = [kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})]
+    if sum(kind.startswith("image/") for kind in shown) < 2 or not notebook.cells[0].get("attachments"):
+        yield "hardly a picture: at the top, and two that cells show, are the least"
     if "widgets" in notebook.metadata:
         yield "widget state is stored (metadata.widgets)"
     if not 30 <= len(notebook.cells) <= 50:
@@ -104,6 +107,7 @@ SPOILS = {
     "wrote to stderr": lambda nb, code: _set(code[1], outputs=[nbformat.from_dict(STREAM)]),
     "prints an address": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({**STREAM, "name": "stdout", "text": "<object at 0x7f3a2b1c>"})]),
+    "hardly a picture": lambda nb, code: nb.cells[0].pop("attachments"),
     "widget state is stored": lambda nb, code: nb.metadata.update(widgets={}),
     "no cell is tagged 'exercise'": lambda nb, code: _untag(nb, "exercise"),
     "go together": lambda nb, code: _untag(nb, "nbval-skip"),

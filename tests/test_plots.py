@@ -5,7 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from attnd_nb.attention import self_attention_layers
+from attnd_nb.layers import self_attention_layers
 from attnd_nb.plots import INK, axes, contact_sheet, pipeline_map, show, show_row
 
 RED, BLUE = np.uint8([200, 30, 30]), np.uint8([20, 60, 190])

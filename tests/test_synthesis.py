@@ -22,7 +22,7 @@ from attnd_nb import (
     sampling,
     synthesis,
 )
-from attnd_nb.attention import self_attention_layers
+from attnd_nb.layers import self_attention_layers
 
 SAMPLE = dict(num_inference_steps=4, progress=False)
 

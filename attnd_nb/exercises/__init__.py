@@ -130,12 +130,13 @@ def report(label: str, measured: float, expected: float, within: float) -> None:
     >>> report("share of edges kept", 0.61, expected=0.73, within=0.02)
     share of edges kept: 0.61, not the expected 0.73 (±0.02)
 
-    `ATTND_NB_TOLERANCE` in the environment is a factor for all tolerances; `notebooks/execute.py --accept` sets it below
-    one, so that what lessons print is what was measured, and not what was guessed and not contradicted.
+    `ATTND_NB_TOLERANCE` in the environment, a factor of at most 1, narrows all tolerances: `notebooks/execute.py --accept`
+    sets it, so that what lessons print is what was measured, and not a guess that nothing contradicted.
     """
     if not (within > 0 and math.isfinite(within)):
         raise ValueError(f"report: within={within} is no tolerance; give a positive number")
-    if abs(float(measured) - expected) <= within * float(os.environ.get("ATTND_NB_TOLERANCE", 1)):
+    narrower = min(1.0, float(os.environ.get("ATTND_NB_TOLERANCE", 1)))
+    if abs(float(measured) - expected) <= within * narrower:
         print(f"{label}: {expected:g} (±{within:g})")
     else:  # also when the measurement is NaN
         print(f"{label}: {float(measured):.3g}, not the expected {expected:g} (±{within:g})")

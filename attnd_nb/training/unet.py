@@ -14,7 +14,7 @@ from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 SNR_RANGE = 0.25, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
-SHARPNESS = 2.0  # of self-attention: 1 gives blotches of single cells, 4 smears
+SHARPNESS = 2.0  # of self-attention; chosen by eye on one distilled texture, where 1 gave blotches and 4 smears
 PROMPTS = ["a wooden fish", "a house made of brick", "a knitted cat on grass", "a star, watercolour", "a tree, oil painting",
            "a butterfly, stained glass", "leopard", "a marble cup"]  # fmt: skip
 
@@ -67,14 +67,16 @@ def similarity_attention(unet: UNet2DConditionModel) -> None:
     """Makes every self-attention look for what is similar, and keeps it so: query = key = the normalised features.
 
     What Attention Distillation lives on, attention that finds the same piece of texture elsewhere, comes late in training:
-    after 3,600 steps of learned projections the last layers still spread their attention over nearly all 1,024 tokens, their
-    answer was a mean, and a distilled texture had the right colours and no form. Fixed at a multiple of the identity, with a
-    head of 32 features, two like tokens have a logit of SHARPNESS √32, unlike ones about 0. Values and outputs are learned.
+    after 3,600 steps of learned projections the last two layers still spread their attention over 84 to 95 % of 1,024 tokens
+    (perplexity, on one texture), and a distilled texture had the right colours and little form. Fixed at a multiple of the
+    identity, with a head of 32 features, two like tokens have a logit of SHARPNESS √32, unlike ones about 0. Values and
+    outputs are learned.
     """
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
             norm = unet.get_submodule(name.replace("attn1", "norm1"))
-            nn.init.ones_(norm.weight), nn.init.zeros_(norm.bias)
+            nn.init.ones_(norm.weight)
+            nn.init.zeros_(norm.bias)
             for projection in (module.to_q, module.to_k):
                 projection.weight.copy_(SHARPNESS**0.5 * torch.eye(len(projection.weight)))
             for fixed in (norm, module.to_q, module.to_k):
