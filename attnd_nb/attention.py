@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from .layers import select_layers
 
@@ -27,7 +28,7 @@ class Features:
     query: torch.Tensor
     key: torch.Tensor
     value: torch.Tensor
-    output: torch.Tensor  # softmax(q kᵀ / √d) v, before the output projection
+    output: torch.Tensor  # softmax(q kᵀ / √d) v, before the output projection; of joint attention: over the image's tokens
 
     def __getitem__(self, rows):
         """The same features of some rows of the batch: `features[:1]`."""
@@ -72,7 +73,11 @@ def record(model, layers="all", stop=False):
     def finish(name, heads):
         def hook(module, args):
             tensors = [parts.pop((name, part)) for part in ("to_q", "to_k", "to_v")]
-            features[name] = Features(*[_split_heads(x, heads) for x in (*tensors, args[0])])
+            query, key, value, output = (_split_heads(x, heads) for x in (*tensors, args[0]))
+            if getattr(chosen[name], "add_k_proj", None) is not None:
+                # Joint attention (SD 3) also saw the prompt's tokens; without them an image is its own ideal in `ad_loss`.
+                output = F.scaled_dot_product_attention(query, key, value)
+            features[name] = Features(query, key, value, output)
             if stop and len(features) == len(chosen):
                 raise _Stop(features)
 
