@@ -30,12 +30,14 @@ def test_self_attention_looks_for_what_is_similar_and_keeps_doing_so():
     model = unet.build()
     layers = [module for name, module in model.named_modules() if name.endswith("attn1")]
     tokens = torch.randn(1, 64, layers[-1].to_q.in_features)
-    query, key = layers[-1].to_q(tokens), layers[-1].to_k(tokens)
+    query, key, value = (getattr(layers[-1], name)(tokens) for name in ("to_q", "to_k", "to_v"))
     assert len(layers) == 16 and torch.equal((query @ key.mT).argmax(-1)[0], torch.arange(64))  # each finds itself
+    assert torch.equal(value, tokens)  # and gets what is there
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
     model(torch.randn(1, vae.LATENT_CHANNELS, 16, 16), 500, torch.randn(1, 4, 128)).sample.square().mean().backward()
     optimizer.step()
     assert torch.equal(layers[-1].to_q(tokens), query), "training has moved the queries"
+    assert torch.equal(layers[-1].to_v(tokens), value), "training has moved the values"
 
 
 def test_untrained_unet_takes_the_noisy_latent_for_the_noise():
