@@ -15,6 +15,7 @@ from .loop import Ema, device, mixed_precision, processes, train
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 SNR_RANGE = 0.25, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
 SHARPNESS = 3.0  # of self-attention; by eye on two distilled textures: 1.5 gave more grain, 5 and 9 fewer details
+VALUE = 0.6  # what values are of the features; it sets the scale of L_AD, and with it which content weights are useful
 PROMPTS = ["a wooden fish", "a house made of brick", "a knitted cat on grass", "a star, watercolour", "a tree, oil painting",
            "a butterfly, stained glass", "leopard", "a marble cup"]  # fmt: skip
 
@@ -88,7 +89,7 @@ def _pass_neighbourhoods(conv: nn.Conv2d, channels: int) -> None:
 @torch.no_grad()
 def similarity_attention(unet: UNet2DConditionModel) -> None:
     """Makes every self-attention look for what is similar and hand it over, and keeps it so: query, key and value are the
-    normalised features; only the output projection is learned.
+    normalised features, each times a constant; only the output projection is learned.
 
     What Attention Distillation lives on, attention that finds the same piece of texture elsewhere, comes late in training:
     after 3,600 steps of learned projections the last two layers of a narrower UNet still spread their attention over 84 to
@@ -97,6 +98,7 @@ def similarity_attention(unet: UNet2DConditionModel) -> None:
 
     Learned values used about half of their 64 directions (participation ratio 30 to 32); the loss hardly saw the others, and
     they stayed noise. In a layer of one head, fixed values cost nothing: the output projection can be what their product was.
+    `VALUE` is such that the paper's content weight, .25, kept the drawing of a photograph in the style of a painting (by eye).
     """
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
@@ -106,7 +108,7 @@ def similarity_attention(unet: UNet2DConditionModel) -> None:
             identity = torch.eye(len(module.to_v.weight))
             for projection in (module.to_q, module.to_k):
                 projection.weight.copy_(SHARPNESS**0.5 * identity)
-            module.to_v.weight.copy_(identity)
+            module.to_v.weight.copy_(VALUE * identity)
             for fixed in (norm, module.to_q, module.to_k, module.to_v):
                 fixed.requires_grad_(False)
 
