@@ -6,6 +6,7 @@ a scaling factor of .7, and (for the SD 1.5 shape) heads that grow with the widt
 
 import os
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -101,7 +101,8 @@ SPOILS = {
     "the title is no question": lambda nb, code: _set(
         nb.cells[0], source=nb.cells[0].source.replace("?\n", ".\n")),
     "more than 25 lines": lambda nb, code: _set(code[1], source="x = 1\n" * 30),
-    "a path of one machine": lambda nb, code: _set(nb.cells[2], source="open('/home/me/picture.png')"),
+    "a path of one machine": lambda nb, code: _set(
+        nb.cells[2], source=f"open('{os.sep}home{os.sep}me{os.sep}picture.png')"),
     "prints a path": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({"output_type": "stream", "name": "stdout", "text": "/tmp/picture.png"})]),
     "wrote to stderr": lambda nb, code: _set(code[1], outputs=[nbformat.from_dict(STREAM)]),

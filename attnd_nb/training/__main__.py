@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 TRAINED = ("vae", "unet", "recogniser", "control")  # stages with a time budget
+BEGUN = ("vae", "unet")  # of them, those that can begin with the weights of a pipeline folder
 STAGES = ("data", *TRAINED, "latents", "export", "evaluate")
 
 
@@ -15,7 +16,9 @@ def main() -> None:
     args = _arguments()
     args.run.mkdir(parents=True, exist_ok=True)
     stage = import_module(f".{args.stage}", __package__)
-    if args.stage in TRAINED:
+    if args.stage in BEGUN:
+        stage.run(args.run, args.minutes, begin=args.begin)
+    elif args.stage in TRAINED:
         stage.run(args.run, args.minutes)
     elif args.stage == "data":
         stage.render(args.run / "data", args.images, workers=args.workers)
@@ -34,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of shards, checkpoints and logs")
     parser.add_argument("--minutes", type=float, help="time budget of a training stage, earlier runs included")
+    parser.add_argument("--begin", type=Path, help="pipeline folder whose weights vae and unet begin with, without a checkpoint")
     parser.add_argument("--images", type=int, default=8000, help="how many images the data stage renders")
     parser.add_argument("--workers", type=int, help="processes of the data stage (default: one a core)")
     parser.add_argument("--to", type=Path, default=Path("data/mini"), help="the folder that export writes and evaluate reads")
@@ -42,6 +46,8 @@ def _arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.stage in TRAINED and not args.minutes:
         parser.error(f"the stage {args.stage} needs --minutes")
+    if args.begin and args.stage not in BEGUN:
+        parser.error(f"the stage {args.stage} cannot begin with weights; only {' and '.join(BEGUN)} can")
     return args
 
 

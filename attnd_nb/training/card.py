@@ -9,8 +9,8 @@ import torch
 
 TEXT = """# data/mini: Stable Diffusion in miniature
 
-A complete diffusers pipeline that `StableDiffusionPipeline.from_pretrained("data/mini")` loads unaided: SD 1.5's layout at a
-quarter of its size. It was trained on nothing but pictures that the program in `attnd_nb/world` draws, so no
+A complete diffusers pipeline that `StableDiffusionPipeline.from_pretrained("data/mini")` loads unaided: SD 1.5's layout with
+{widths} features on its four levels where SD 1.5 has 320, 640, 1280 and 1280. It was trained on nothing but pictures that the program in `attnd_nb/world` draws, so no
 licence of anybody's pictures or weights is attached to it; it is under this repository's licence.
 
 | part | what it is | parameters |
@@ -20,9 +20,10 @@ licence of anybody's pictures or weights is attached to it; it is under this rep
 256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); noise prediction, DDIM with Stable
 Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary of {words} words (`attnd_nb.world.VOCABULARY`).
 
-One thing differs from Stable Diffusion on purpose: in every self-attention layer query and key are the same, the normalised
-features times a constant, and only values and outputs are learned (`attnd_nb.training.unet.similarity_attention` says why). The
-layer is still the library's, with `to_q` and `to_k`; their weights are multiples of the identity.
+One thing differs from Stable Diffusion on purpose: in every self-attention layer query, key and value are the same, the
+normalised features, each times a constant, and only the output projection is learned
+(`attnd_nb.training.unet.similarity_attention` says why). The layer is still the library's, with `to_q`, `to_k` and `to_v`; their
+weights are multiples of the identity.
 
 ## How it was made
 
@@ -81,7 +82,7 @@ def write(run: Path, target: Path, machine: str) -> None:
     config = {part: json.loads((target / part / "config.json").read_text()) for part in ("unet", "vae", "text_encoder")}
     (target / "README.md").write_text(
         TEXT.format(
-            parts="\n".join(_parts(target)), channels=config["vae"]["latent_channels"],
+            parts="\n".join(_parts(target)), widths=_listed(config["unet"]["block_out_channels"]), channels=config["vae"]["latent_channels"],
             scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
             words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)),
             machine=machine, history=_history(run),
@@ -95,6 +96,14 @@ def write(run: Path, target: Path, machine: str) -> None:
 
 def _row(name: str, values, form: str) -> str:
     return f"| {name} | " + " | ".join(form.format(value) for value in values) + " |"
+
+
+def _listed(numbers: list[int]) -> str:
+    """
+    >>> _listed([1, 2, 3])
+    '1, 2 and 3'
+    """
+    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
 
 
 def _parts(target: Path) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
+from transformers import CLIPTextModel
 
 from . import latents, text, vae
 from .loop import Ema, device, mixed_precision, processes, train
@@ -155,7 +156,7 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
     return latents.float(), torch.where(dropped[:, None], empty, ids[index])
 
 
-def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5) -> None:
+def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5, begin: Path | None = None) -> None:
     """Trains on small latents first (four times as many a second), then mostly on whole ones; checkpoint `run/unet.pt`.
 
     Every fourth batch stays small to the end, so that the model keeps what it knows of pictures of 128 px.
@@ -167,7 +168,11 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     tokenizer.save_pretrained(run / "tokenizer")
     ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
     torch.manual_seed(0)  # all processes begin alike
-    model = Denoiser(tokenizer, channels=full.shape[1]).to(device())
+    model = Denoiser(tokenizer, channels=full.shape[1])
+    if begin:
+        model.unet.load_state_dict(UNet2DConditionModel.from_pretrained(begin / "unet").state_dict())
+        model.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(begin / "text_encoder").state_dict())
+    model.to(device())
     ema = Ema(model, decay=0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     alphas_cumprod = build_scheduler().alphas_cumprod

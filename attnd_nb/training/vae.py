@@ -114,14 +114,16 @@ def crops(images: np.ndarray, batch: int, size: int, rng: np.random.Generator) -
     return torch.cat(out)
 
 
-def run(run: Path, minutes: float, batch: int = 16, peak: float = 1e-3, kl_weight: float = 1e-4) -> None:
+def run(
+    run: Path, minutes: float, batch: int = 16, peak: float = 1e-3, kl_weight: float = 1e-4, begin: Path | None = None
+) -> None:
     """Trains the autoencoder on crops of 64 px, and of 128 px in the last fifth of the budget; checkpoint `run/vae.pt`.
 
     Latents averaged over 2x2 cells have to decode to the crop at half its size (EQ-VAE, Kouzelis et al., 2025): latents that
     behave like a picture are easier to denoise, and what lies between two latents still decodes to something.
     """
     images, _, _ = data.load(run / "data")
-    vae = build().to(device())
+    vae = (AutoencoderKL.from_pretrained(begin / "vae") if begin else build()).train().to(device())
     optimizer = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
     rng = np.random.default_rng()
 
