@@ -10,6 +10,6 @@
     python -m attnd_nb.training evaluate                     # the figures of the model card
 
 Everything lands under `runs/mini` (`--run` names another folder), with a log, checkpoints and sheets of samples to look at.
-`vae` and `unet` can begin with the weights of a pipeline folder instead of none: `--begin data/mini` trains the shipped model
-further (a new autoencoder wants new latents, and a UNet that has seen them).
+`vae` and `unet` can begin with the weights of a pipeline folder that this recipe made instead of none: `--begin FOLDER` (a new
+autoencoder wants new latents, and a UNet that has seen them). The weights in `data/mini` are of other sizes: see its card.
 """

