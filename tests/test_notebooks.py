@@ -95,16 +95,16 @@ def _untag(notebook, tag):
 
 
 STREAM = {"output_type": "stream", "name": "stderr", "text": "warning"}
+ELSEWHERE = "/".join(["", "home", "me", "picture.png"])
 SPOILS = {
     "was never executed": lambda nb, code: _set(code[1], execution_count=None, outputs=[]),
     "no Colab badge": lambda nb, code: _set(nb.cells[0], source="# Is there a badge?"),
     "the title is no question": lambda nb, code: _set(
         nb.cells[0], source=nb.cells[0].source.replace("?\n", ".\n")),
     "more than 25 lines": lambda nb, code: _set(code[1], source="x = 1\n" * 30),
-    "a path of one machine": lambda nb, code: _set(
-        nb.cells[2], source=f"open('{os.sep}home{os.sep}me{os.sep}picture.png')"),
+    "a path of one machine": lambda nb, code: _set(nb.cells[2], source=f"open('{ELSEWHERE}')"),
     "prints a path": lambda nb, code: _set(code[1], outputs=[
-        nbformat.from_dict({"output_type": "stream", "name": "stdout", "text": "/tmp/picture.png"})]),
+        nbformat.from_dict({"output_type": "stream", "name": "stdout", "text": ELSEWHERE})]),
     "wrote to stderr": lambda nb, code: _set(code[1], outputs=[nbformat.from_dict(STREAM)]),
     "prints an address": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({**STREAM, "name": "stdout", "text": "<object at 0x7f3a2b1c>"})]),

@@ -10,8 +10,9 @@ import torch
 TEXT = """# data/mini: Stable Diffusion in miniature
 
 A complete diffusers pipeline that `StableDiffusionPipeline.from_pretrained("data/mini")` loads unaided: SD 1.5's layout with
-{widths} features on its four levels where SD 1.5 has 320, 640, 1280 and 1280. It was trained on nothing but pictures that the program in `attnd_nb/world` draws, so no
-licence of anybody's pictures or weights is attached to it; it is under this repository's licence.
+{widths} features on its four levels where SD 1.5 has 320, 640, 1280 and 1280. It was trained on nothing but
+pictures that the program in `attnd_nb/world` draws, so no licence of anybody's pictures or weights is attached to it; it is
+under this repository's licence.
 
 | part | what it is | parameters |
 |---|---|---|
@@ -82,7 +83,8 @@ def write(run: Path, target: Path, machine: str) -> None:
     config = {part: json.loads((target / part / "config.json").read_text()) for part in ("unet", "vae", "text_encoder")}
     (target / "README.md").write_text(
         TEXT.format(
-            parts="\n".join(_parts(target)), widths=_listed(config["unet"]["block_out_channels"]), channels=config["vae"]["latent_channels"],
+            parts="\n".join(_parts(target)), widths=_listed(config["unet"]["block_out_channels"]),
+            channels=config["vae"]["latent_channels"],
             scaling=config["vae"]["scaling_factor"], tokens=config["text_encoder"]["max_position_embeddings"],
             words=_vocabulary_size(), images=_count_images(run), stages="\n".join(_stages(run)),
             machine=machine, history=_history(run),

@@ -123,7 +123,10 @@ def run(
     behave like a picture are easier to denoise, and what lies between two latents still decodes to something.
     """
     images, _, _ = data.load(run / "data")
-    vae = (AutoencoderKL.from_pretrained(begin / "vae") if begin else build()).train().to(device())
+    vae = build()
+    if begin:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(begin / "vae").state_dict())
+    vae.to(device())
     optimizer = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
     rng = np.random.default_rng()
 

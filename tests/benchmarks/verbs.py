@@ -1,7 +1,7 @@
 """A row of pictures and a figure for each thing that the verbs do: the README's table of verbs.
 
     python tests/benchmarks/verbs.py                       # the pictures in data/images
-    python tests/benchmarks/verbs.py --photos some/folder  # your own: content_*, style_* and two texture_* files or more
+    python tests/benchmarks/verbs.py --photos some/folder  # your own: content_*, two style_* and two texture_* files or more
     python tests/benchmarks/verbs.py --only masks wide     # some of the rows
 
 Writes `notebooks/pictures/verb_NAME.jpg` (`--to` names another folder) and prints the figures. A figure is a patch distance (0
@@ -34,7 +34,7 @@ from attnd_nb import (
 from attnd_nb.metrics import copied_share, edge_correlation, patch_distance, psnr, seam_strength, ssim
 from attnd_nb.plots import contact_sheet
 from attnd_nb.samples import sample
-from attnd_nb.training.evaluate import photo
+from attnd_nb.training.evaluate import photo, picture
 from attnd_nb.world import Scene, Style
 
 SIDE, STEPS = 256, 25
@@ -58,20 +58,17 @@ def main():
 
 
 def of_the_world():
-    bark, gravel = (as_image(Scene((), name, 5, Style("photo", 5)).render((SIDE, SIDE))) for name in ("bark", "gravel"))
-    return SimpleNamespace(content=sample("content"), style=sample("style"), second=sample("texture"),
-                           texture=sample("texture"), materials=(bark, gravel))
+    bark, gravel = (picture(Scene((), name, 5, Style("photo", 5)).render((SIDE, SIDE))) for name in ("bark", "gravel"))
+    texture = sample("texture")
+    return SimpleNamespace(content=sample("content"), style=sample("style"), second=texture, texture=texture,
+                           materials=(bark, gravel))
 
 
 def of_photos(folder):
     names = {kind: [path.stem for path in sorted(folder.glob(f"{kind}_*"))] for kind in ("content", "style", "texture")}
-    first = {kind: photo(folder, found[0], SIDE) for kind, found in names.items()}
-    return SimpleNamespace(content=first["content"], style=photo(folder, names["style"][-2]), second=photo(folder, names["style"][-1]),
-                           texture=first["texture"], materials=tuple(photo(folder, names["texture"][i], SIDE) for i in (0, -1)))
-
-
-def as_image(array):
-    return Image.fromarray((np.clip(array, 0, 1) * 255 + 0.5).astype(np.uint8))
+    content, texture, last = (photo(folder, name, SIDE) for name in (names["content"][0], names["texture"][0], names["texture"][-1]))
+    style, second = (photo(folder, name, SIDE) for name in names["style"][-2:])
+    return SimpleNamespace(content=content, style=style, second=second, texture=texture, materials=(texture, last))
 
 
 def seeded():
