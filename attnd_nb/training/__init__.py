@@ -9,7 +9,7 @@
     python -m attnd_nb.training recogniser --minutes 10      # names things, materials and styles
     python -m attnd_nb.training evaluate                     # the figures of the model card
 
-Everything lands under `runs/mini` (`--run` names another folder), with a log, checkpoints and sheets of samples to look at.
-`vae` and `unet` can begin with the weights of a pipeline folder that this recipe made instead of none: `--begin FOLDER` (a new
-autoencoder wants new latents, and a UNet that has seen them). The weights in `data/mini` are of other sizes: see its card.
+Everything lands under `runs/mini` (`--folder` names another), with a log, checkpoints and sheets of samples to look at.
+`data/mini` is trained on, and not anew, with `vae --minutes 0 --begin data/mini`, `latents` and `unet --minutes 60 --begin
+data/mini` (a changed autoencoder would want new latents, and a UNet that has seen them).
 """

@@ -21,11 +21,6 @@ under this repository's licence.
 256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); noise prediction, DDIM with Stable
 Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary of {words} words (`attnd_nb.world.VOCABULARY`).
 
-One thing differs from Stable Diffusion on purpose: in every self-attention layer query, key and value are the same, the
-normalised features, each times a constant, and only the output projection is learned
-(`attnd_nb.training.unet.similarity_attention` says why). The layer is still the library's, with `to_q`, `to_k` and `to_v`; their
-weights are multiples of the identity.
-
 ## How it was made
 
 `python -m attnd_nb.training` with the stages data, vae, latents, unet, export: {images} pictures of the image world (things made

@@ -15,8 +15,6 @@ from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 SNR_RANGE = 0.25, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
-SHARPNESS = 3.0  # of self-attention; by eye on two distilled textures: 1.5 gave more grain, 5 and 9 fewer details
-VALUE = 0.6  # what values are of the features; it sets the scale of L_AD, and with it which content weights are useful
 PROMPTS = ["a wooden fish", "a house made of brick", "a knitted cat on grass", "a star, watercolour", "a tree, oil painting",
            "a butterfly, stained glass", "leopard", "a marble cup"]  # fmt: skip
 
@@ -29,89 +27,38 @@ def build_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def build(widths=(64, 128, 128, 128), channels: int = vae.LATENT_CHANNELS, text_width: int = 128) -> UNet2DConditionModel:
-    """SD 1.5's layout, much narrower: four levels, two layers a block, sixteen self-attention layers.
-
-    The upper levels have few heads: each compares and hands over its own part of the features, so many of them could each
-    take theirs from another piece of a texture.
-    """
+def build(widths=(32, 64, 128, 128), channels: int = vae.LATENT_CHANNELS, text_width: int = 128) -> UNet2DConditionModel:
+    """SD 1.5's layout at a quarter of its size: four levels, two layers a block, sixteen self-attention layers."""
     unet = UNet2DConditionModel(
         sample_size=32, in_channels=channels, out_channels=channels, block_out_channels=widths, layers_per_block=2,
-        cross_attention_dim=text_width, attention_head_dim=(1, 2, 4, 4), norm_num_groups=8,
+        cross_attention_dim=text_width, attention_head_dim=tuple(w // 32 for w in widths), norm_num_groups=8,
     )  # fmt: skip  (attention_head_dim is, by an old slip in diffusers, the number of heads)
     linear_start(unet)
-    similarity_attention(unet)
     return unet
 
 
 @torch.no_grad()
 def linear_start(unet: UNet2DConditionModel) -> None:
-    """Writes two things into the untrained network: a path for the noisy latent, and features of each cell's neighbourhood.
+    """Writes a path for the noisy latent through the untrained network, which then predicts that the latent *is* the noise.
 
-    The path makes it predict that the latent *is* the noise. At large t that is right to half a per cent of the noise's
-    variance, and every sample begins there; where the guess of the picture is 15 times the error of the noise, less precise
-    copies of the noise are grain that no later step removes. Random first weights had not learned to copy as well after 3,600
-    steps. `conv_in` hands the latent to the last block through the first skip connection; there it travels as pairs (c, -c),
-    because silu(c) - silu(-c) = c.
-
-    The other features of `conv_in` are orthogonal filters over 3x3 cells, and each layer of the last block begins with what
-    its skip connection brings. Attention that compares single cells distils blotches: right colours, no form. With
-    neighbourhoods (9 numbers a latent channel, so the first level needs about 9 features a channel) it distils the lines of
-    wood, even before any training.
+    At large t that is right to half a per cent of the noise's variance, and every sample begins there; where the guess of the
+    picture is 15 times the error of the noise, less precise copies of the noise are grain that no later step removes. Random
+    first weights had not learned to copy as well after 3,600 steps. `conv_in` hands the latent to the last block through
+    the first skip connection; there it travels as pairs (c, -c), because silu(c) - silu(-c) = c.
     """
     channels, width = unet.config.in_channels, unet.config.block_out_channels[0]
-    if width < 3 * channels:
-        raise ValueError(f"{width} features hold no pairs and neighbours of {channels} latent channels; widen the first level")
-    last = unet.up_blocks[-1]
-    _pass_neighbourhoods(unet.conv_in, channels)
-    for resnet in last.resnets:
-        resnet.conv_shortcut.weight.zero_()
-        resnet.conv_shortcut.bias.zero_()
-        resnet.conv_shortcut.weight[:, -width:, 0, 0] = torch.eye(width)
-    silent = (last.resnets[-1].conv2, last.attentions[-1].proj_out, unet.conv_out)  # they begin at zero
-    for parameter in (p for part in silent for p in part.parameters()):
+    if width < 2 * channels:
+        raise ValueError(f"{width} features hold no pairs of {channels} latent channels; widen the first level")
+    block = unet.up_blocks[-1]
+    shortcut, skip = block.resnets[-1].conv_shortcut, block.resnets[-1].conv_shortcut.in_channels - width
+    silent = (block.resnets[-1].conv2, block.attentions[-1].proj_out)  # residual branches that begin at zero
+    for parameter in [*shortcut.parameters(), *unet.conv_out.parameters(), *(p for part in silent for p in part.parameters())]:
         parameter.zero_()
-    tail = last.resnets[-1].conv_shortcut.weight[:, -width:, 0, 0]
-    tail[2 * channels :] = torch.eye(width)[channels : width - channels]  # neighbours; the last of them find no room
-    tail[: 2 * channels] = 0
+    unet.conv_in.weight[:channels], unet.conv_in.bias[:channels] = 0, 0
     for c in range(channels):
-        tail[2 * c, c], tail[2 * c + 1, c] = 1, -1
+        unet.conv_in.weight[c, c, 1, 1] = 1
+        shortcut.weight[2 * c, skip + c], shortcut.weight[2 * c + 1, skip + c] = 1, -1
         unet.conv_out.weight[c, 2 * c, 1, 1], unet.conv_out.weight[c, 2 * c + 1, 1, 1] = 1, -1
-
-
-def _pass_neighbourhoods(conv: nn.Conv2d, channels: int) -> None:
-    """The first features of a 3x3 convolution are the latent's cells themselves, the others orthogonal filters over 3x3."""
-    conv.bias.zero_()
-    conv.weight[:channels] = 0
-    conv.weight[range(channels), range(channels), 1, 1] = 1
-    conv.weight[channels:] = nn.init.orthogonal_(torch.empty_like(conv.weight[channels:]))
-
-
-@torch.no_grad()
-def similarity_attention(unet: UNet2DConditionModel) -> None:
-    """Makes every self-attention look for what is similar and hand it over, and keeps it so: query, key and value are the
-    normalised features, each times a constant; only the output projection is learned.
-
-    What Attention Distillation lives on, attention that finds the same piece of texture elsewhere, comes late in training:
-    after 3,600 steps of learned projections the last two layers of a narrower UNet still spread their attention over 84 to
-    95 % of 1,024 tokens (perplexity, on one texture), and a distilled texture had the right colours and little form. Fixed at
-    a multiple of the identity, with a head of d features, two like tokens have a logit of SHARPNESS √d, unlike ones about 0.
-
-    Learned values used about half of their 64 directions (participation ratio 30 to 32); the loss hardly saw the others, and
-    they stayed noise. In a layer of one head, fixed values cost nothing: the output projection can be what their product was.
-    `VALUE` is such that the paper's content weight, .25, kept the drawing of a photograph in the style of a painting (by eye).
-    """
-    for name, module in unet.named_modules():
-        if name.endswith("attn1"):
-            norm = unet.get_submodule(name.replace("attn1", "norm1"))
-            nn.init.ones_(norm.weight)
-            nn.init.zeros_(norm.bias)
-            identity = torch.eye(len(module.to_v.weight))
-            for projection in (module.to_q, module.to_k):
-                projection.weight.copy_(SHARPNESS**0.5 * identity)
-            module.to_v.weight.copy_(VALUE * identity)
-            for fixed in (norm, module.to_q, module.to_k, module.to_v):
-                fixed.requires_grad_(False)
 
 
 class Denoiser(nn.Module):
