@@ -17,6 +17,11 @@ from tqdm.auto import tqdm
 from .images import decode, to_pil
 from .models import frozen
 
+LESS_MEMORY = (
+    "to need less memory: pipe.unet.enable_gradient_checkpointing(), a smaller size= or resolution=, "
+    "fewer images or references at once"
+)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -142,8 +147,10 @@ class Run(contextlib.AbstractContextManager):
         self.stack.enter_context(frozen(self.pipe))
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, kind, error, traceback):
         self.stack.close()
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
+            error.add_note(LESS_MEMORY)
 
     def steps(self, timesteps):
         """Yield the timesteps, counted, under a progress bar (off with progress=False or TQDM_DISABLE)."""

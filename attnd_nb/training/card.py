@@ -40,6 +40,8 @@ Written by `python -m attnd_nb.training evaluate`.
 
 {prompts}
 
+{styled}
+
 {transfer}
 
 {texture}
@@ -58,6 +60,13 @@ what the prompt names; beside it the same scenes drawn by the world itself, whic
 | | thing | material | style |
 |---|---|---|---|
 {rows}"""
+STYLED = """**Prompts in a picture's style** (`guided_sample` with AdaIN, 25 steps, guidance 5): share of samples in which the
+classifier finds the prompt's thing, and mean patch distance to the style.
+
+| | things | style |
+|---|---|---|
+{rows}"""
+
 TRANSFER = """**Style transfer** (`optimize` with `FAST`, {seconds:.0f} s each here, where 200 steps take {slow:.0f} s):
 patch distance of result to style over that of content to style / edge correlation with the content{truth_note}.
 
@@ -85,6 +94,7 @@ def write(run: Path, target: Path, machine: str) -> None:
             machine=machine, history=_history(run),
             world_psnr=figures["reconstruction"]["world"], real_psnr=_real(figures["reconstruction"]),
             prompts=_section("Prompts", PROMPTS, figures.get("prompts"), _shares),
+            styled=_section("Prompts in a picture's style", STYLED, figures.get("styled"), _styled),
             transfer=_section("Style transfer", TRANSFER, figures.get("transfer"), _transfers),
             texture=_section("Texture from noise", TEXTURE, figures.get("texture"), _distances),
         )
@@ -138,6 +148,10 @@ def _section(name: str, form: str, figures: dict | None, rows) -> str:
 
 def _shares(prompts: dict) -> list[str]:
     return [_row(name, values.values(), "{:.0%}") for name, values in prompts.items()]
+
+
+def _styled(styled: dict) -> list[str]:
+    return [f"| {name} | {found['things']:.0%} | {found['style']:.3f} |" for name, found in styled.items()]
 
 
 def _distances(texture: dict) -> list[str]:

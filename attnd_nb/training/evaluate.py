@@ -27,6 +27,7 @@ PHOTO_PAIRS = (("content_barn", "style_starry_night"), ("content_bridge", "style
 PHOTO_TEXTURES = ("texture_rust", "texture_seeds", "texture_wood")
 WORLD_PAIRS = (("mosaic", 12), ("oil", 13))
 WORLD_TEXTURES = ("gravel",)
+RATES, INNER = (0.005, 0.015, 0.05), (1, 2, 4)
 
 
 def run(run: Path, target: Path, photos: Path | None, machine: str) -> None:
@@ -38,10 +39,11 @@ def run(run: Path, target: Path, photos: Path | None, machine: str) -> None:
         "texture": lambda: textures(pipe, photos, run),
         "transfer": lambda: transfers(pipe, photos, run),
         "prompts": lambda: prompts(pipe, recogniser.load(run), run),
+        "styled": lambda: styled(pipe, recogniser.load(run), photos, run),
     }
     if not (run / "recogniser.pt").exists():
         print("prompts are not measured: there is no trained recogniser in", run)
-        del stages["prompts"]
+        del stages["prompts"], stages["styled"]
     for name, measure in stages.items():
         start = time.monotonic()
         figures[name] = measure()
@@ -105,6 +107,35 @@ def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
         found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in images]))
         share[name] = {kind: float(np.mean([a == b for a, b in zip(found[kind], wanted[kind])])) for kind in wanted}
     return share
+
+
+def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: int = 25) -> dict:
+    """Prompts in the style of a picture, over learning rates and inner steps, beside KV injection and the model alone.
+
+    things: share of `count` samples in which the classifier finds the prompt's thing. style: mean patch distance to the style.
+    """
+    names = recogniser.labels()["thing"][:count]
+    style = photo(photos, PHOTO_PAIRS[0][1]) if photos else world_pair(*WORLD_PAIRS[0])[1]
+    common = {"style": style, "prompt": [f"a {name}" for name in names], "num_inference_steps": steps, "guidance_scale": 5.0}
+    made = {
+        "the model alone": guided_sample(pipe, **common, inner_steps=0, generator=seeded()),
+        "KV injection": injected_sample(pipe, **common, generator=seeded()),
+    }
+    for rate in RATES:
+        for inner in INNER:
+            made[f"rate {rate}, {inner} inner"] = guided_sample(
+                pipe, **common, adain=True, learning_rate=rate, inner_steps=inner, generator=seeded()
+            )
+    out = {}
+    for key, result in made.items():
+        found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in result.images]))["thing"]
+        out[key] = {
+            "things": float(np.mean([a == b for a, b in zip(found, names)])),
+            "style": mean(patch_distance(image, style) for image in result.images),
+        }
+    contact_sheet([list(zip([key, *names[1:]], result.images)) for key, result in made.items()], path=run / "sheet_styled.png",
+                  tile=128)  # fmt: skip
+    return out
 
 
 def transfers(pipe, photos: Path | None, run: Path) -> dict:

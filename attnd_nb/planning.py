@@ -1,0 +1,75 @@
+"""What a verb will take, before a long run."""
+
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+
+from .result import LESS_MEMORY
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of the whole run, and bytes at its peak: of the GPU, or on a CPU of the whole process."""
+
+    seconds: float
+    memory: int
+    available: int  # bytes that the device has in all
+
+    def __str__(self):
+        text = f"about {_duration(self.seconds)}, {self.memory / 2**30:.1f} of {self.available / 2**30:.1f} GiB"
+        return text if self.memory < 0.9 * self.available else f"{text}; {LESS_MEMORY}"
+
+
+def estimate(verb, pipe, *args, **kwargs):
+    """Seconds and memory that `verb(pipe, *args, **kwargs)` will take, from two short runs of it. Returns an `Estimate`.
+
+    Runs one step and three, which decode pictures like the whole run; half of their difference is one step. Printed, it says
+    how to need less where the device would be nine tenths full.
+
+    >>> from attnd_nb import load_pipeline, optimize
+    >>> found = estimate(optimize, load_pipeline("mini"), style="data/images/style.png", size=(64, 64), num_steps=50)
+    >>> 0 < found.seconds and 0 < found.memory < found.available
+    True
+    """
+    steps = "num_steps" if verb.__name__ == "optimize" else "num_inference_steps"
+    wanted = kwargs.get(steps, 200 if steps == "num_steps" else 50)
+    kwargs = {**kwargs, "progress": False}
+    verb(pipe, *args, **{**kwargs, steps: 1})  # what is loaded or compiled once
+    if pipe.unet.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(pipe.unet.device)
+    one, three = (_seconds(lambda count=count: verb(pipe, *args, **{**kwargs, steps: count})) for count in (1, 3))
+    step = max(0.0, three - one) / 2
+    return Estimate(one + (wanted - 1) * step, *_memory(pipe.unet.device))
+
+
+def _seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _memory(device):
+    """Bytes at the peak and in all."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), torch.cuda.get_device_properties(device).total_memory
+    import psutil
+
+    process = psutil.Process().memory_info()
+    if hasattr(process, "peak_wset"):  # Windows
+        peak = process.peak_wset
+    else:
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak, psutil.virtual_memory().total
+
+
+def _duration(seconds):
+    """
+    >>> _duration(48.2), _duration(600)
+    ('48 s', '10.0 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
