@@ -145,5 +145,7 @@ def test_from_shards_to_a_pipeline_folder(tokenizer, tmp_path, monkeypatch):
     begun = torch.load(again / "unet.pt", weights_only=True)["model"]
     shipped = {f"unet.{name}": weight for name, weight in pipe.unet.state_dict().items()}
     assert all(torch.equal(weight, begun[name]) for name, weight in shipped.items())
+    words = [(folder / "tokenizer" / "tokenizer.json").read_text() for folder in (tmp_path / "mini", again)]
+    assert words[0] == words[1], "the words have other numbers than those that the text encoder was trained with"
     pipe.set_progress_bar_config(disable=True)
     assert pipe("a fish", num_inference_steps=2).images[0].size == (256, 256)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import latents, text, vae
 from .loop import Ema, device, mixed_precision, processes, train
@@ -111,7 +111,9 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     from attnd_nb.world import VOCABULARY
 
     full, half, captions = latents.load(run)
-    tokenizer = text.build_tokenizer(list(VOCABULARY))
+    known = [folder / "tokenizer" for folder in (run, begin) if folder and (folder / "tokenizer").exists()]
+    # Never built twice for one model: equally frequent pieces come in no fixed order, and the ids of some words would change.
+    tokenizer = CLIPTokenizer.from_pretrained(known[0]) if known else text.build_tokenizer(list(VOCABULARY))
     tokenizer.save_pretrained(run / "tokenizer")
     ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
     torch.manual_seed(0)  # all processes begin alike
