@@ -1,8 +1,9 @@
 """What a verb will take, before a long run."""
 
 import sys
-import time
 from dataclasses import dataclass
+from inspect import signature
+from timeit import timeit
 
 import torch
 
@@ -23,31 +24,33 @@ class Estimate:
 
 
 def estimate(verb, pipe, *args, **kwargs):
-    """Seconds and memory that `verb(pipe, *args, **kwargs)` will take, from two short runs of it. Returns an `Estimate`.
+    """Seconds and memory that `verb(pipe, *args, **kwargs)` will take. Returns an `Estimate`.
 
-    Runs one step and three, which decode pictures like the whole run; half of their difference is one step. Printed, it says
-    how to need less where the device would be nine tenths full.
+    Runs it with one step to warm up, then with one and with three, which decode pictures like the whole run; half of their
+    difference is one step. Your generator and callback are left alone. Printed, the estimate says how to need less where the
+    device would be nine tenths full.
 
     >>> from attnd_nb import load_pipeline, optimize
-    >>> found = estimate(optimize, load_pipeline("mini"), style="data/images/style.png", size=(64, 64), num_steps=50)
-    >>> 0 < found.seconds and 0 < found.memory < found.available
-    True
+    >>> from attnd_nb.samples import sample
+    >>> found = estimate(optimize, load_pipeline("mini"), style=sample("style"), size=(64, 64), num_steps=50)
+    >>> print(found)  # doctest: +ELLIPSIS
+    about ... GiB
     """
-    steps = "num_steps" if verb.__name__ == "optimize" else "num_inference_steps"
-    wanted = kwargs.get(steps, 200 if steps == "num_steps" else 50)
-    kwargs = {**kwargs, "progress": False}
-    verb(pipe, *args, **{**kwargs, steps: 1})  # what is loaded or compiled once
+    given = signature(verb).bind(pipe, *args, **kwargs)
+    given.apply_defaults()
+    steps = "num_steps" if "num_steps" in given.arguments else "num_inference_steps"
+    wanted = given.arguments[steps]
+    given.arguments |= {"generator": None, "callback": None, "progress": False}
+
+    def seconds(count):
+        given.arguments[steps] = count
+        return timeit(lambda: verb(*given.args, **given.kwargs), number=1)
+
+    seconds(1)
     if pipe.unet.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(pipe.unet.device)
-    one, three = (_seconds(lambda count=count: verb(pipe, *args, **{**kwargs, steps: count})) for count in (1, 3))
-    step = max(0.0, three - one) / 2
-    return Estimate(one + (wanted - 1) * step, *_memory(pipe.unet.device))
-
-
-def _seconds(run):
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    one, three = seconds(1), seconds(3)
+    return Estimate(one + (wanted - 1) * max(0.0, three - one) / 2, *_memory(pipe.unet.device))
 
 
 def _memory(device):

@@ -2,16 +2,30 @@
 
 import pytest
 import torch
-from conftest import picture, unchanged
+from conftest import picture, seed, unchanged
 
-from attnd_nb import Estimate, estimate, guided_sample, optimize
+from attnd_nb import Estimate, estimate, expand, guided_sample, optimize
 
 
-def test_an_estimate_grows_with_the_steps(tiny_sd):
+def test_an_estimate_is_the_start_and_the_steps(tiny_sd, monkeypatch):
+    clock, seen = [0.0], []
+
+    def verb(pipe, style, num_inference_steps=50, generator=None, progress=True, callback=None):
+        seen.append((num_inference_steps, generator, progress, callback))
+        clock[0] += 5 + 2 * num_inference_steps
+
+    monkeypatch.setattr("attnd_nb.planning.timeit", lambda run, number: -clock[0] + (run(), clock[0])[1])
+    assert estimate(verb, tiny_sd, "x", generator=seed(), callback=print).seconds == 105
+    assert estimate(verb, tiny_sd, "x", 4).seconds == 13
+    assert seen == [(count, None, False, None) for count in (1, 1, 3)] * 2
+
+
+def test_an_estimate_leaves_everything_as_it_was(tiny_sd):
+    generator = seed()
     with unchanged(tiny_sd):
-        few, many = (estimate(optimize, tiny_sd, picture(1), num_steps=steps).seconds for steps in (2, 900))
-    assert 0 < few < many
-    assert estimate(guided_sample, tiny_sd, picture(1), num_inference_steps=3).memory > 0
+        for verb in (optimize, guided_sample, expand):
+            assert estimate(verb, tiny_sd, picture(1), generator=generator).memory > 0
+    assert torch.equal(generator.get_state(), seed().get_state())
 
 
 def test_an_estimate_near_the_limit_says_how_to_need_less():
@@ -19,7 +33,10 @@ def test_an_estimate_near_the_limit_says_how_to_need_less():
     assert str(Estimate(150.0, 2**30, 100 * 2**30)) == "about 2.5 min, 1.0 of 100.0 GiB"
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("can't allocate memory: you tried 9 bytes")],
+)
 def test_running_out_of_memory_says_how_to_need_less(tiny_sd, error):
     def fail(step):
         raise error

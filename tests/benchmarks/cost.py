@@ -9,8 +9,8 @@ no formula for attention on a CPU, whose products are then left out: the share o
 """
 
 import argparse
-import time
 from pathlib import Path
+from timeit import timeit
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,7 +36,7 @@ def main():
     points = [(panel, x, run) for panel, runs in panels.items() for x, run in runs.items()]
     seconds = {}
     for panel, x, run in tqdm(points * (arguments.rounds + 1), unit="run"):
-        seconds.setdefault((panel, x), []).append(_seconds(run))
+        seconds.setdefault((panel, x), []).append(timeit(run, number=1))
     least = {panel: {x: min(seconds[panel, x][1:]) / steps for x in runs} for panel, runs in panels.items()}
     for panel, found in least.items():
         print(f"{panel}: " + ", ".join(f"{x}: {value:.3f} s a step" for x, value in found.items()))
@@ -83,7 +83,7 @@ def limit(pipe, edge, steps):
     for name, run in runs.items():
         with Counter() as counter:
             run()
-        seconds = min(_seconds(run) for _ in range(3))
+        seconds = min(timeit(run, number=1) for _ in range(3))
         count = counter.operations / 2
         print(f"| {name} | {count / steps / 1e9:.1f} | {count / rate / steps:.3f} | {seconds / steps:.3f} "
               f"| {count / rate / seconds:.0%} |", flush=True)  # fmt: skip
@@ -103,7 +103,7 @@ class Counter(TorchDispatchMode):
 
 def matrix_rate(side=2048):
     a, b = torch.randn(2, side, side)
-    return side**3 / min(_seconds(lambda: a @ b) for _ in range(5))
+    return side**3 / min(timeit(lambda: a @ b, number=1) for _ in range(5))
 
 
 def draw(least, path):
@@ -115,12 +115,6 @@ def draw(least, path):
         axis.set(xlabel=panel, ylim=(0, 1.1 * max(found.values())), xticks=list(found))
     axes[0].set_ylabel("seconds a step")
     figure.savefig(path, dpi=110)
-
-
-def _seconds(run):
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def _seeded():
