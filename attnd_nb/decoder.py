@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from .arguments import check_count, check_positive
 from .images import encode, fit_size, open_image, scaling, to_tensor
-from .models import check_pipeline, frozen
+from .models import check_pipeline, device_of, frozen
 from .result import seeded
 
 PARTS = ("decoder.", "post_quant_conv.")
@@ -85,7 +85,7 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
         raise ValueError("generator has no effect without crop, for nothing is drawn at random; leave it out")
     pictures = _open(pipe, images, resolution)
     decode = _Decode(pipe.vae)
-    theta = {f"vae.{name}": weight.detach().to(torch.float32, copy=True).requires_grad_()
+    theta = {f"vae.{name}": weight.detach().to(device_of(pipe), torch.float32, copy=True).requires_grad_()
              for name, weight in decoder_weights(pipe.vae).items()}
     adam = torch.optim.Adam(theta.values(), lr=learning_rate)
     losses = []
@@ -101,7 +101,7 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
                 losses[-1] += loss.detach()
             adam.step()
     for name, weight in decoder_weights(pipe.vae).items():
-        weight.data = theta[f"vae.{name}"].detach().to(weight.dtype)
+        weight.data = theta[f"vae.{name}"].detach().to(weight)
     return [float(loss) for loss in losses]
 
 
@@ -138,7 +138,7 @@ def _open(pipe, images, resolution):
 def _pair(pipe, image):
     """E(x), unscaled, and x in [-1, 1]: (1, channels, h / f, w / f) and (1, 3, h, w), float32."""
     scale, shift = scaling(pipe)
-    return encode(pipe, image) / scale + shift, to_tensor([image]).to(pipe.vae.device) * 2 - 1
+    return encode(pipe, image) / scale + shift, to_tensor([image]).to(device_of(pipe)) * 2 - 1
 
 
 def _whole(pipe, pictures):

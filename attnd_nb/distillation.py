@@ -11,6 +11,7 @@ import torch
 from .attention import Features, KeyValue, record, union
 from .layers import token_level
 from .losses import ad_loss, content_loss
+from .models import device_of
 from .sampling import encode_prompt, predict_noise
 from .weights import Weights
 
@@ -83,7 +84,7 @@ class Distiller:
             if allowed is not None and logits is not None:
                 allowed = logits.where(allowed, -torch.inf)
             found = logits if allowed is None else allowed
-            masks[name] = None if found is None else found.to(self.pipe.unet.device)
+            masks[name] = None if found is None else found.to(device_of(self.pipe))
         return masks if any(one is not None for one in masks.values()) else None
 
     def gradient(self, z, t, target):

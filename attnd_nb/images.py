@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .models import device_of
+
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # Pillow's own guard against decompression bombs
 MAX_ASPECT = 16
 
@@ -225,7 +227,7 @@ def encode(pipe, image, size=None):
         )
     size = nearest_size(pipe, size or sizes.pop())
     images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
-    pixels = (to_tensor(images) * 2 - 1).to(pipe.vae.device, pipe.vae.dtype)
+    pixels = (to_tensor(images) * 2 - 1).to(device_of(pipe), pipe.vae.dtype)
     encoded = pipe.vae.encode(pixels)
     # AutoencoderKL gives a distribution; AutoencoderTiny and AutoencoderDC give the latents themselves.
     latents = (encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded[0]).float()
@@ -237,7 +239,7 @@ def encode(pipe, image, size=None):
 def decode(pipe, latents):
     """Latents (n, channels, h, w) to pictures: a float32 tensor (n, 3, f h, f w) in [0, 1]. See `to_pil`."""
     scale, shift = scaling(pipe)
-    latents = (latents.detach().to(pipe.vae.device) / scale + shift).to(pipe.vae.dtype)
+    latents = (latents.detach().to(device_of(pipe)) / scale + shift).to(pipe.vae.dtype)
     # One at a time: a decoder's memory is the largest of all, and batches make it no faster.
     pixels = torch.cat([pipe.vae.decode(one[None], return_dict=False)[0] for one in latents])
     return (pixels.float() / 2 + 0.5).clamp(0, 1)

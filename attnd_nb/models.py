@@ -66,6 +66,11 @@ def default_dtype(device):
     return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
 
 
+def device_of(pipe):
+    """Where the networks run. With `pipe.enable_model_cpu_offload()` their weights lie on the CPU between calls."""
+    return getattr(pipe, "_execution_device", pipe.unet.device)
+
+
 def mini_folder():
     """Where the miniature Stable Diffusion lies: in the installed package, or in the checkout."""
     package = resources.files("attnd_nb")

@@ -7,6 +7,7 @@ from timeit import timeit
 
 import torch
 
+from .models import device_of
 from .result import LESS_MEMORY
 
 
@@ -47,10 +48,11 @@ def estimate(verb, pipe, *args, **kwargs):
         return timeit(lambda: verb(*given.args, **given.kwargs), number=1)
 
     seconds(1)
-    if pipe.unet.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(pipe.unet.device)
+    device = device_of(pipe)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     one, three = seconds(1), seconds(3)
-    return Estimate(one + (wanted - 1) * max(0.0, three - one) / 2, *_memory(pipe.unet.device))
+    return Estimate(one + (wanted - 1) * max(0.0, three - one) / 2, *_memory(device))
 
 
 def _memory(device):

@@ -15,11 +15,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .images import decode, to_pil
-from .models import frozen
+from .models import device_of, frozen
 
 LESS_MEMORY = (
-    "to need less memory: pipe.unet.enable_gradient_checkpointing(), a smaller size= or resolution=, "
-    "fewer images or references at once"
+    "to need less memory: pipe.unet.enable_gradient_checkpointing(), on a GPU pipe.enable_model_cpu_offload(), "
+    "a smaller size= or resolution=, fewer images or references at once"
 )
 
 
@@ -230,7 +230,7 @@ def _environment(pipe):
         "model": {
             "name": str(getattr(pipe.config, "_name_or_path", "") or ""),
             "class": type(pipe).__name__,
-            "device": str(pipe.unet.device),
+            "device": str(device_of(pipe)),
             "dtype": str(pipe.unet.dtype).removeprefix("torch."),
         },
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},

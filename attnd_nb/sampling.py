@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from .images import to_tensor
-from .models import ddim_scheduler
+from .models import ddim_scheduler, device_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def encode_prompt(pipe, prompt="", negative_prompt=None, num_images=1, guidance=
     """
     answer = pipe.encode_prompt(
         prompt=prompt,
-        device=pipe.unet.device,
+        device=device_of(pipe),
         num_images_per_prompt=num_images,
         do_classifier_free_guidance=guidance,
         negative_prompt=negative_prompt,
@@ -80,13 +80,13 @@ def predict_noise(pipe, latents, timestep, condition, control=None):
 
 
 def draw_noise(pipe, batch, size, generator):
-    """Unit noise (batch, channels, h / f, w / f), float32, for `size` (h, w) in pixels, on the UNet's device.
+    """Unit noise (batch, channels, h / f, w / f), float32, for `size` (h, w) in pixels, on the device where the UNet runs.
 
     It is drawn on the CPU, so a seed gives the same noise on every machine.
     """
     height, width = (side // pipe.vae_scale_factor for side in size)
     shape = (batch, pipe.unet.config.in_channels, height, width)
-    return torch.randn(shape, generator=generator).to(pipe.unet.device)
+    return torch.randn(shape, generator=generator).to(device_of(pipe))
 
 
 def noise_to(latents, alpha, generator):

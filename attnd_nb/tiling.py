@@ -14,6 +14,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from .images import decode, encode, native_resolution, open_image
+from .models import device_of
 
 SEAMLESS = {False: (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}
 PADDING = 8  # cells of the other side that the decoder sees beyond a wrapping edge; more changes nothing
@@ -167,7 +168,7 @@ def encode_tiled(pipe, images, tile=None):
     tiles = _tiles(pipe, (images[0].height // factor, images[0].width // factor), tile)
     if tiles is None:
         return encode(pipe, images)
-    latents = torch.zeros(len(images), pipe.unet.config.in_channels, *tiles.size, device=pipe.vae.device)
+    latents = torch.zeros(len(images), pipe.unet.config.in_channels, *tiles.size, device=device_of(pipe))
     for image, latent in zip(images, latents):
         for corner in tiles.corners:
             (top, left), (height, width) = ([factor * side for side in pair] for pair in (corner, tiles.shape))

@@ -6,10 +6,20 @@ import sys
 
 import pytest
 import torch
-from conftest import seed, unchanged
+from conftest import picture, seed, unchanged
 
 import attnd_nb
-from attnd_nb import encode_prompt, frozen, load_pipeline, models, optimize, predict_noise
+from attnd_nb import (
+    draw_noise,
+    encode_prompt,
+    frozen,
+    guided_sample,
+    load_pipeline,
+    models,
+    optimize,
+    predict_noise,
+    tuned_decoder,
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +170,21 @@ def test_inpainting_unets_are_refused(tiny_sd, style, monkeypatch):
     monkeypatch.setattr(tiny_sd, "unet", tiny_unet(in_channels=17))
     with pytest.raises(ValueError, match="17 channels"):
         optimize(tiny_sd, style)
+
+
+def test_verbs_run_while_weights_lie_elsewhere(tiny_sd, monkeypatch):
+    """CPU offload puts hooks around every network, here with the CPU as the card, too."""
+    def made():
+        result = guided_sample(tiny_sd, picture(1), "a b", num_inference_steps=2, generator=seed(), progress=False)
+        with tuned_decoder(tiny_sd, picture(1), steps=2, progress=False):
+            return result.latents, optimize(tiny_sd, picture(1), picture(2), num_steps=2, progress=False).images[0].tobytes()
+
+    latents, pixels = made()
+    tiny_sd.enable_model_cpu_offload(device="cpu")
+    try:
+        again, same = made()
+        assert torch.equal(again, latents) and same == pixels
+        monkeypatch.setattr(type(tiny_sd), "_execution_device", torch.device("meta"))
+        assert draw_noise(tiny_sd, 1, (64, 64), seed()).device.type == "meta"
+    finally:
+        tiny_sd.remove_all_hooks()

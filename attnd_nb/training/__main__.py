@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, help="a folder of real pictures that evaluate measures as well")
     parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="what the model card names")
     args = parser.parse_args()
-    if args.stage in TRAINED and not args.minutes:
+    if args.stage in TRAINED and args.minutes is None:
         parser.error(f"the stage {args.stage} needs --minutes")
     if args.begin and args.stage not in BEGUN:
         parser.error(f"the stage {args.stage} cannot begin with weights; only {' and '.join(BEGUN)} can")
