@@ -28,7 +28,7 @@ _HOME = {
     "masks": ["open_labels", "Regions"],
     "weights": ["Weights", "Schedule"],
     "distillation": ["match_statistics"],
-    "synthesis": ["optimize", "guided_sample", "injected_sample", "FAST"],
+    "synthesis": ["optimize", "guided_sample", "injected_sample", "FAST", "FAST_SAMPLING"],
     "expansion": ["expand"],
     "tiling": ["Windows", "window_starts", "circular_padding", "decode_tiled", "encode_tiled", "repeat_image"],
     "decoder": ["tune_decoder", "tuned_decoder"],

@@ -14,23 +14,24 @@ from .arguments import (
     Pictures,
     check_count,
     check_effect,
-    check_positive,
     check_steps,
     resolve_guidance,
+    resolve_rate,
     resolve_weights,
 )
-from .distillation import Distiller
+from .distillation import Distiller, match_statistics
 from .images import to_pil
 from .layers import select_layers
 from .models import check_pipeline
 from .result import Run
 from .sampling import Condition, Denoiser, draw_noise, noise_to
 from .tiling import Windows, decode_tiled, native_side, wrapped_axes
+from .weights import value_at
 
 
 def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None, content_weight=None,
            source_mask=None, target_mask=None, num_images=1, guidance_scale=None, num_inference_steps=50,
-           inner_steps=2, learning_rate=0.05, seamless=False, stride=None, views_per_batch=8, layers="last6",
+           inner_steps=2, learning_rate=0.05, adain=False, seamless=False, stride=None, views_per_batch=8, layers="last6",
            weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2 over overlapping windows: pictures larger than the model's, or seamless ones. A `Result`.
 
@@ -58,7 +59,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     """
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
-    check_positive(learning_rate=learning_rate)
+    learning_rate = resolve_rate(learning_rate)
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images, views_per_batch=views_per_batch)
     if not inner_steps:
@@ -81,11 +82,14 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
         for t in run.steps(denoiser.timesteps):
             z = sweep.denoised(z, t)  # z_{t-1}
             t_prev, alpha = denoiser.previous(t)
-            if inner_steps:
+            if adain or inner_steps:
                 noised_s = [noise_to(one, alpha, run.generator) for one in z_s]
+            if adain:
+                z = match_statistics(z, noised_s, distiller.weights.references)  # of all windows
+            if inner_steps:
                 noised_c = None if z_c is None else noise_to(z_c, alpha, run.generator)
                 target = distiller.target(t_prev, noised_s, masked=False)  # for all windows and inner steps
-                adam = torch.optim.Adam([z], lr=learning_rate)
+                adam = torch.optim.Adam([z], lr=value_at(learning_rate, distiller.way(t_prev)))
                 for inner in range(inner_steps):
                     sweep.update(adam, z, t_prev, target, noised_c, inner)
                 z = z.detach()

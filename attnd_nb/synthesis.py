@@ -10,7 +10,6 @@ from .arguments import (
     Pictures,
     check_count,
     check_effect,
-    check_positive,
     check_steps,
     check_strength,
     resolve_control,
@@ -26,14 +25,15 @@ from .result import Run
 from .sampling import Denoiser, draw_noise, noise_to
 from .weights import Schedule, value_at
 
-# Settings of `optimize`: optimize(pipe, style, **FAST). A hundred steps that reach the losses of 200 in a third of the time
-# (tests/benchmarks/speed.py).
+# Few timesteps with many Adam steps each, large at first and small in the end, reach the losses of the paper's settings in a
+# third of the time (tests/benchmarks/speed.py): optimize(pipe, style, **FAST), guided_sample and expand(…, **FAST_SAMPLING).
 FAST = {"num_steps": 25, "inner_steps": 4, "learning_rate": Schedule(0.15, 0.01)}
+FAST_SAMPLING = {"num_inference_steps": 10, "inner_steps": 5, "learning_rate": Schedule(0.25, 0.01)}
 
 
 def optimize(pipe, style, content=None, content_weight=None, source_mask=None, target_mask=None, size=None,
-             num_images=1, num_steps=200, inner_steps=1, learning_rate=0.05, layers="last6", weights=None,
-             resolution=None, generator=None, progress=True, callback=None):
+             num_images=1, num_steps=200, inner_steps=1, learning_rate=0.05, adain=False, layers="last6",
+             weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 1: change the latent itself until its attention is that of the style. Returns a `Result`.
 
     With `content`: style or appearance transfer. It starts at the content's latent, and the size follows
@@ -55,6 +55,8 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
 
     The paper takes one step at each. More of them share the features of style and content, which are read once a
     timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three for speed.
+    `adain`: the noise that a texture begins as has the style's mean and deviation, by channel. A VAE's channels differ in
+    both, and what the layers do not see of unit noise stays in the picture as coloured grain.
 
     `layers`: see `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
     weight. Noise comes from the CPU `generator`. `callback(step)` is given a `Step` after each timestep.
@@ -73,12 +75,16 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
         )
     layers = list(select_layers(pipe, layers))
     pictures = Pictures(pipe, style, content, size, resolution, source_mask=source_mask, target_mask=target_mask)
+    if adain and (content is not None or target_mask is not None):
+        check_effect("with content or masks, where nothing begins as noise", adain=adain)
     content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
 
     with Run(pipe, "optimize", locals(), pictures, generator, progress, callback) as run:
         distiller = Distiller(pipe, layers, weights or content_weight, pictures.regions)
         z_s, z_c = pictures.encode(pipe, num_images, run.generator)
         z = draw_noise(pipe, num_images, pictures.output_size, run.generator) if z_c is None else z_c.clone()
+        if adain:
+            z = match_statistics(z, z_s, distiller.weights.references)
         z.requires_grad_()
         adam = torch.optim.Adam([z])  # one state for the whole run
         scheduler = ddim_scheduler(pipe)
@@ -105,7 +111,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     guidance, by default 7.5 with a prompt and 1 (none) without; `negative_prompt` goes with it.
     `inner_steps=0` is the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
     and deviation, by channel, to those of the noised style (for text to image; the paper then uses
-    learning_rate .015).
+    learning_rate .015). `guided_sample(pipe, style, **FAST_SAMPLING)` sets steps and rate, here a `Schedule`, for speed.
 
     `content`: its queries, noised equally, hold the structure with `content_weight`, and the size follows it.
     `strength` in (0, 1]: sampling also *starts* from the content, noised to that share of the steps (SDEdit),
@@ -125,7 +131,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     """
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
-    check_positive(learning_rate=learning_rate)
+    learning_rate = resolve_rate(learning_rate)
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
@@ -156,7 +162,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
                 noised_c = None if z_c is None else noise_to(z_c, alpha, run.generator)
                 target = distiller.target(t_prev, noised_s, noised_c)
                 z = z.detach().requires_grad_()
-                adam = torch.optim.Adam([z], lr=learning_rate)  # stands in for αC in (9)
+                adam = torch.optim.Adam([z], lr=value_at(learning_rate, distiller.way(t_prev)))  # stands in for αC in (9)
                 for inner in range(inner_steps):
                     distiller.update(run, adam, z, t_prev, target, inner)
                 z = z.detach()

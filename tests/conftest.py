@@ -131,7 +131,7 @@ def build_sdxl(folder):
         use_linear_projection=True,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2, 3),
+        transformer_layers_per_block=(1, 2, 10),
         cross_attention_dim=16,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
@@ -173,7 +173,7 @@ def tiny_sd21(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_sdxl(tmp_path_factory):
-    """SDXL's: two text encoders, pooled embeddings, added time ids, several transformer blocks a layer."""
+    """SDXL's: two text encoders, pooled embeddings, added time ids, its seventy self-attention layers."""
     return build_sdxl(tmp_path_factory.mktemp("sdxl"))
 
 

@@ -48,6 +48,12 @@ def test_sd15_layout_is_the_papers(tiny_sd):
     ] * 3
 
 
+def test_sdxl_layout_is_the_papers(tiny_sdxl):
+    names = list(self_attention_layers(tiny_sdxl))
+    assert len(names) == 70 and list(select_layers(tiny_sdxl, "last6")) == names[64:]
+    assert {n.split(".attentions")[0] for n in names[64:]} == {"up_blocks.1"}  # the last block of SDXL has no attention
+
+
 def test_layers_by_name_index_and_count_agree(tiny_sd):
     last = list(self_attention_layers(tiny_sd))[-2:]
     assert last[1] == LAYER

@@ -104,6 +104,7 @@ def test_a_window_counts_most_at_its_centre():
 
 @pytest.mark.parametrize("options", [
     dict(), dict(inner_steps=0), dict(size=(40, 64), inner_steps=1), dict(num_images=2),
+    dict(adain=True, learning_rate=Schedule(0.2, 0.01)),
     dict(prompt=["a", "b c"], negative_prompt="z", guidance_scale=3.0)])
 def test_where_one_window_is_the_whole_it_is_guided_sampling(tiny_sd, style, options):
     ours, theirs = (verb(tiny_sd, style, generator=seed(3), **options, **QUICK)

@@ -140,6 +140,19 @@ def test_inner_steps_share_the_features_of_style_and_content(tiny_sd, style, con
     assert len(result.losses) == 12
 
 
+def test_a_texture_may_begin_with_the_statistics_of_its_exemplar(tiny_sd, style):
+    standing = dict(size=(64, 64), num_images=2, learning_rate=1e-9, num_steps=1, progress=False)
+    z_s = encode(tiny_sd, style)
+    for adain, same in ((True, True), (False, False)):
+        z = optimize(tiny_sd, style, adain=adain, generator=seed(), **standing).latents
+        for statistic in (torch.mean, torch.std):
+            own, wanted = (statistic(one, dim=(2, 3)) for one in (z, z_s))
+            assert torch.allclose(own, wanted.expand_as(own), atol=1e-4) == same
+    for given in (dict(content=picture(2)), dict(source_mask=np.zeros((64, 64), int), target_mask=np.zeros((64, 64), int))):
+        with pytest.raises(ValueError, match="adain has no effect with content or masks"):
+            optimize(tiny_sd, style, adain=True, num_steps=1, **given)
+
+
 def test_the_learning_rate_follows_its_schedule_and_is_replayed(tiny_sd, style, tmp_path):
     seen = [synthesis.draw_noise(tiny_sd, 1, (64, 64), seed())]
     result = optimize(tiny_sd, style, size=(64, 64), num_steps=4, learning_rate=Schedule(0.2, 0.0, start=0.24), generator=seed(),
@@ -232,6 +245,9 @@ def test_adam_is_new_at_each_timestep(tiny_sd, style, monkeypatch):
     monkeypatch.setattr(synthesis.Distiller, "update", update)
     guided_sample(tiny_sd, style, inner_steps=1, learning_rate=0.03, generator=seed(), **SAMPLE)
     assert np.allclose(moves, 0.03, rtol=1e-2) and len(moves) == 4
+    moves.clear()  # and it may fall on the way: t is 501, 251, 1 and 0
+    guided_sample(tiny_sd, style, inner_steps=1, learning_rate=Schedule(0.05, 0.01), generator=seed(), **SAMPLE)
+    assert np.allclose(moves, [0.03004, 0.02004, 0.01004, 0.01], rtol=1e-2)
 
 
 def test_guided_sampling_with_content_follows_its_size(tiny_sd, style):
