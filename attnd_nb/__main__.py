@@ -76,7 +76,7 @@ def _results(content, style, texture, options) -> dict:
             **{f"transfer_{weight}": distil(style, content=content, content_weight=weight)
                for weight in WEIGHTS},
             "texture_injected": inject(texture),
-            "texture_distilled": distil(texture),
+            "texture_distilled": distil(texture, adain=True),
         }
 
 

@@ -14,7 +14,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from attnd_nb import FAST, decode, encode, guided_sample, injected_sample, load_pipeline, open_image, optimize
+from attnd_nb import (
+    FAST,
+    FAST_SAMPLING,
+    decode,
+    encode,
+    guided_sample,
+    injected_sample,
+    load_pipeline,
+    open_image,
+    optimize,
+)
 from attnd_nb.metrics import edge_correlation, patch_distance, psnr
 from attnd_nb.plots import contact_sheet
 from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_scene
@@ -183,15 +193,20 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
     """Texture from noise: patch distance to the exemplar, beside that of the exemplar's own round trip."""
     jobs = {name: photo(photos, name) for name in PHOTO_TEXTURES} if photos else {}
     jobs |= {name: picture(Scene((), name, 5, Style("photo", 5)).render()) for name in WORLD_TEXTURES}
-    size, out, rows = (256, 256), {}, []
+    out, rows = {}, []
     for name, exemplar in jobs.items():
+        def run_of(verb, exemplar=exemplar, **settings):
+            return verb(pipe, style=exemplar, size=(256, 256), generator=seeded(), **settings).images[0]
+
         made = {
             "round trip": round_trip(pipe, exemplar),
-            "plain": guided_sample(pipe, style=exemplar, size=size, inner_steps=0, generator=seeded()).images[0],
-            "injected": injected_sample(pipe, style=exemplar, size=size, generator=seeded()).images[0],
-            "fast": optimize(pipe, style=exemplar, size=size, **FAST, generator=seeded()).images[0],
-            "optimised": optimize(pipe, style=exemplar, size=size, num_steps=250, generator=seeded()).images[0],
-            "guided": guided_sample(pipe, style=exemplar, size=size, generator=seeded()).images[0],
+            "plain": run_of(guided_sample, inner_steps=0),
+            "injected": run_of(injected_sample),
+            "100 steps, unit noise": run_of(optimize, num_steps=100),
+            "100 steps": run_of(optimize, num_steps=100, adain=True),
+            "250 steps": run_of(optimize, num_steps=250, adain=True),
+            "guided": run_of(guided_sample, adain=True),
+            "guided, fast": run_of(guided_sample, adain=True, **FAST_SAMPLING),
         }
         out[name] = {key: patch_distance(image, exemplar) for key, image in made.items()}
         rows.append([("exemplar", exemplar), *((f"{key}: {out[name][key]:.3f}", image) for key, image in made.items())])

@@ -1,6 +1,7 @@
 """The paper's algorithms as they stand there, with the authors' settings and nothing clever: what the verbs are timed against.
 
-Features are read wherever the algorithm reads them, each picture in a forward pass of its own, to the end of the UNet.
+Features are read where the algorithm reads them, once a timestep as in the released code (and once a window of `expand`), each
+picture in a forward pass of its own, to the end of the UNet.
 """
 
 import torch
@@ -54,11 +55,11 @@ def guided_sample(pipe, z_s, z, steps, inner_steps, generator, learning_rate=0.0
         with torch.no_grad():
             z = scheduler.step(predict_noise(pipe, z, t, condition), t, z, return_dict=False)[0]
         t_prev, noised = _previous(scheduler, t, z_s, generator, steps)
+        with torch.no_grad():
+            style = features(pipe, noised, t_prev, condition)
         z = z.detach().requires_grad_()
         adam = torch.optim.Adam([z], lr=learning_rate)
         for _ in range(inner_steps):
-            with torch.no_grad():
-                style = features(pipe, noised, t_prev, condition)
             ad, _ = losses(features(pipe, z, t_prev, condition), style)
             adam.zero_grad()
             ad.backward()
@@ -78,11 +79,11 @@ def expand(pipe, z_s, z, starts, side, steps, inner_steps, generator, learning_r
             with torch.no_grad():
                 crop = scheduler.step(predict_noise(pipe, crop, t, condition), t, crop, return_dict=False)[0]
             t_prev, noised = _previous(scheduler, t, z_s, generator, steps)
+            with torch.no_grad():
+                style = features(pipe, noised, t_prev, condition)
             crop = crop.detach().requires_grad_()
             adam = torch.optim.Adam([crop], lr=learning_rate)
             for _ in range(inner_steps):
-                with torch.no_grad():
-                    style = features(pipe, noised, t_prev, condition)
                 ad, _ = losses(features(pipe, crop, t_prev, condition), style)
                 adam.zero_grad()
                 ad.backward()

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from attnd_nb import (
     FAST,
+    FAST_SAMPLING,
     Weights,
     decode,
     encode,
@@ -90,12 +91,13 @@ def transfer(pipe, given):
 
 
 def texture(pipe, given):
-    """`optimize` from noise."""
-    image = optimize(pipe, given.texture, **FAST, **seeded()).images[0]
-    back = decode(pipe, encode(pipe, given.texture))[0]
-    return [("exemplar", given.texture), ("from noise", image)], {
-        "from noise": patch_distance(image, given.texture), "round trip": patch_distance(back, given.texture),
-        "copied": copied_share(image, given.texture)}  # fmt: skip
+    """`optimize` and `guided_sample` from noise."""
+    made = {"optimised": optimize(pipe, given.texture, adain=True, **FAST, **seeded()).images[0],
+            "guided": guided_sample(pipe, given.texture, adain=True, **FAST_SAMPLING, **seeded()).images[0]}  # fmt: skip
+    figures = {"round trip": patch_distance(decode(pipe, encode(pipe, given.texture))[0], given.texture)}
+    for name, image in made.items():
+        figures |= {name: patch_distance(image, given.texture), f"{name}, copied": copied_share(image, given.texture)}
+    return [("exemplar", given.texture), *made.items()], figures
 
 
 def text(pipe, given, prompt="a fish"):
@@ -151,7 +153,7 @@ def _blocks(image, other):
 
 def wide(pipe, given):
     """`expand`: an exemplar continued to twice its width."""
-    image = expand(pipe, given.texture, size=(SIDE, 2 * SIDE), stride=16, num_inference_steps=STEPS, **seeded()).images[0]
+    image = expand(pipe, given.texture, size=(SIDE, 2 * SIDE), adain=True, stride=16, **FAST_SAMPLING, **seeded()).images[0]
     return [("exemplar", given.texture), ("wider", image)], {
         "wider": patch_distance(image, given.texture), "copied": copied_share(image, given.texture),
         "seam at the windows' edges": seam_strength(image, at=[127, 255, 383], period=8),
@@ -160,7 +162,7 @@ def wide(pipe, given):
 
 def seamless(pipe, given):
     """`expand(seamless="both")`, laid twice beside and below itself."""
-    image = expand(pipe, given.texture, seamless="both", num_inference_steps=STEPS, **seeded()).images[0]
+    image = expand(pipe, given.texture, seamless="both", adain=True, **FAST_SAMPLING, **seeded()).images[0]
     return [("exemplar, 2 × 2", repeat_image(given.texture)), ("seamless, 2 × 2", repeat_image(image))], {
         f"{name}, {axis}": seam_strength(picture, axis=axis, period=8)
         for name, picture in (("exemplar", given.texture), ("seamless", image)) for axis in "xy"}  # fmt: skip
