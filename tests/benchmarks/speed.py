@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+VERBS = ("optimize", "guided_sample", "expand")
 WIDE = (256, 768)
 
 
@@ -22,6 +23,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help="as load_pipeline takes it (%(default)s)")
     parser.add_argument("--steps", type=int, help="steps of each verb (200 of optimize, 50 of the others)")
+    parser.add_argument("--verbs", nargs="+", choices=VERBS, default=VERBS, help="which to measure (all)")
     parser.add_argument("--rounds", type=int, default=2, help="how often each side is measured (%(default)s)")
     parser.add_argument("--one", nargs=2, metavar=("VERB", "SIDE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -30,7 +32,7 @@ def main():
         return
     print("| verb | seconds, plain | here | ratio | memory, ratio | AD loss, plain | here | content loss, plain | here |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for verb in ("optimize", "guided_sample", "expand"):
+    for verb in arguments.verbs:
         sides = {side: [] for side in ("plain", "here", "fast")}
         for _ in range(arguments.rounds):
             for side, found in sides.items():
