@@ -1,0 +1,51 @@
+"""`expand` at four sizes: time, memory, seams, distance to the exemplar, copies. A table, and the pictures.
+
+    python tests/benchmarks/wide.py                      # data/mini; pictures in out/wide
+    python tests/benchmarks/wide.py --texture bark.jpg
+
+`FAST_SAMPLING` with AdaIN, windows every half window. A seam is the step across the columns and rows where windows begin or end, over
+that between other neighbours; beside it the exemplar's own at the same places. Memory is what a run needs above the loaded
+model (Linux).
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from speed import _memory, _new_peak
+
+from attnd_nb import FAST_SAMPLING, expand, load_pipeline, open_image
+from attnd_nb.metrics import copied_share, patch_distance, seam_strength
+from attnd_nb.samples import sample
+
+SIZES = ((256, 256), (256, 768), (768, 768), (512, 1536))
+HALF = 128  # pixels between windows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texture", type=Path, help="an exemplar (by default the course's)")
+    parser.add_argument("--to", type=Path, default=Path("out/wide"), help="%(default)s")
+    arguments = parser.parse_args()
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    pipe = load_pipeline("mini")
+    exemplar = open_image(arguments.texture or sample("texture"), (256, 256))
+    own = max(seam_strength(exemplar, axis=axis, at=[HALF - 1], period=8) for axis in "xy")
+    print(f"exemplar: seam {own:.2f}\n\n| size | windows | seconds | MiB | seam | patch distance | copied |\n|---|---|---|---|---|---|---|")
+    for height, width in SIZES:
+        options = {"stride": HALF // pipe.vae_scale_factor} if max(height, width) > 256 else {}
+        before, start = _new_peak(), time.perf_counter()
+        image = expand(pipe, exemplar, size=(height, width), adain=True, generator=torch.Generator().manual_seed(0), **options,
+                       **FAST_SAMPLING).images[0]  # fmt: skip
+        seconds, memory = time.perf_counter() - start, _memory("VmHWM") - before
+        edges = {axis: list(range(HALF - 1, side - 1, HALF)) for axis, side in (("x", width), ("y", height))}
+        seam = max(seam_strength(image, axis=axis, at=at, period=8) for axis, at in edges.items())
+        windows = (2 * height // 256 - 1) * (2 * width // 256 - 1)
+        print(f"| {height} × {width} | {windows} | {seconds:.0f} | {memory:.0f} | {seam:.2f} "
+              f"| {patch_distance(image, exemplar):.4f} | {copied_share(image, exemplar):.3f} |", flush=True)  # fmt: skip
+        image.save(arguments.to / f"{height}x{width}.png")
+
+
+if __name__ == "__main__":
+    main()
