@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-WEIGHTS = (0.05, 0.15, 0.35)
-INJECTED_STEPS, STRENGTH = 50, 0.6  # the transfer starts from the content, noised up to STRENGTH of the steps
+WEIGHTS = (0.1, 0.25, 0.5)
+INJECTED_STEPS, STRENGTH = 50, 0.6  # sampling starts from the content, noised up to STRENGTH of the steps
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,15 +50,16 @@ def run(options: argparse.Namespace) -> Path:
 
 
 def _results(content, style, texture, options) -> dict:
-    """Every result by name: transfer injected and distilled at each λ, texture injected and distilled."""
+    """Every result by name: transfer injected, guided and optimised at each λ, texture injected and distilled."""
     import torch
     from tqdm import tqdm
 
-    from . import FAST, injected_sample, load_pipeline, optimize
+    from . import FAST, FAST_SAMPLING, guided_sample, injected_sample, load_pipeline, optimize
 
     pipe = load_pipeline(options.model)
-    injected_steps = math.ceil(INJECTED_STEPS * STRENGTH) + INJECTED_STEPS
-    bar = tqdm(total=(len(WEIGHTS) + 1) * options.steps + injected_steps, desc="distilling")
+    guided = math.ceil(options.steps * FAST_SAMPLING["num_inference_steps"] / FAST["num_steps"])
+    from_content = [math.ceil(steps * STRENGTH) for steps in (INJECTED_STEPS, *[guided] * len(WEIGHTS))]
+    bar = tqdm(total=sum(from_content) + len(WEIGHTS) * options.steps + INJECTED_STEPS + guided, desc="distilling")
 
     def settings(**steps):
         generator = torch.Generator().manual_seed(options.seed)
@@ -67,16 +68,19 @@ def _results(content, style, texture, options) -> dict:
     def inject(picture, **changes):
         return injected_sample(pipe, picture, **changes, **settings(num_inference_steps=INJECTED_STEPS))
 
-    def distil(picture, **changes):
-        return optimize(pipe, picture, **changes, **settings(**FAST | {"num_steps": options.steps}))
+    def guide(picture, **changes):
+        return guided_sample(pipe, picture, adain=True, **changes, **settings(**FAST_SAMPLING | {"num_inference_steps": guided}))
+
+    def distil(weight):
+        return optimize(pipe, style, content, weight, **settings(**FAST | {"num_steps": options.steps}))
 
     with bar:
         return {
             "transfer_injected": inject(style, content=content, strength=STRENGTH),
-            **{f"transfer_{weight}": distil(style, content=content, content_weight=weight)
-               for weight in WEIGHTS},
+            **{f"transfer_{weight}": guide(style, content=content, content_weight=weight, strength=STRENGTH) for weight in WEIGHTS},
+            **{f"optimised_{weight}": distil(weight) for weight in WEIGHTS},
             "texture_injected": inject(texture),
-            "texture_distilled": distil(texture, adain=True),
+            "texture_distilled": guide(texture),
         }
 
 
@@ -89,19 +93,22 @@ def _picture(named, default: str):
 
 
 def _rows(content, style, texture, results) -> list:
-    """The contact sheet's rows of (caption, picture): the transfer, then the texture."""
+    """The contact sheet's rows of (caption, picture): the transfer by Algorithm 2; the texture, and the transfer by Algorithm 1."""
     from .metrics import patch_distance
 
     def entry(name, picture, reference):
         return f"{name}, d = {patch_distance(picture, reference):.2f}", picture
 
     made = {name: result.images[0] for name, result in results.items()}
+
+    def at_each_weight(label, name):
+        return [entry(f"{label}, λ = {weight}", made[f"{name}_{weight}"], style) for weight in WEIGHTS]
+
     return [
-        [entry("content", content, style), ("style", style),
-         entry("KV injection", made["transfer_injected"], style),
-         *(entry(f"distilled, λ = {weight}", made[f"transfer_{weight}"], style) for weight in WEIGHTS)],
-        [("exemplar", texture), entry("KV injection", made["texture_injected"], texture),
-         entry("distilled from noise", made["texture_distilled"], texture)],
+        [entry("content", content, style), ("style", style), entry("KV injection", made["transfer_injected"], style),
+         *at_each_weight("distilled while sampling", "transfer")],
+        [("texture", texture), entry("KV injection", made["texture_injected"], texture),
+         entry("distilled from noise", made["texture_distilled"], texture), *at_each_weight("optimised", "optimised")],
     ]
 
 
@@ -124,14 +131,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="attnd-nb",
         description="Attention Distillation on two pictures: a style transfer at three content weights and a "
-        "texture, beside KV injection. Without arguments it runs on pictures that come with the package.")
+        "texture, beside KV injection; the transfer by both of the paper's algorithms. Without arguments it runs on pictures that come with the package.")
     parser.add_argument("--content", metavar="FILE", help="picture whose layout is kept")
     parser.add_argument("--style", metavar="FILE", help="picture whose style is taken")
     parser.add_argument("--texture", metavar="FILE", help="exemplar of the texture (the style)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, default="out",
                         help="where the results go (%(default)s)")
     parser.add_argument("--steps", metavar="N", type=_count, default=25,
-                        help="timesteps a picture, of four optimisation steps each (%(default)s)")
+                        help="timesteps of Algorithm 1, with four steps of Adam at each; Algorithm 2 takes two fifths of them, "
+                        "with five (%(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the noise (%(default)s)")
     parser.add_argument("--model", metavar="NAME", default="mini",
                         help="mini, sd15, sd21, sdxl, a pipeline folder or a hub id (%(default)s)")

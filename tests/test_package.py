@@ -120,8 +120,8 @@ def test_the_main_job_makes_a_sheet_and_says_where(tiny_sd, tmp_path, monkeypatc
     assert out[1].startswith("the course:    ")
     assert Image.open("out/contact_sheet.png").width > 6 * 256
     assert {p.name for p in Path("out").iterdir() if p.is_dir()} == {
-        "transfer_injected", "transfer_0.05", "transfer_0.15", "transfer_0.35", "texture_injected",
-        "texture_distilled"}
+        "transfer_injected", "texture_injected", "texture_distilled",
+        *(f"{kind}_{weight}" for kind in ("transfer", "optimised") for weight in (0.1, 0.25, 0.5))}
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -70,8 +70,8 @@ classifier finds the prompt's thing, and mean patch distance to the style.
 TRANSFER = """**Style transfer** (`optimize` with `FAST`, {seconds:.0f} s each here, where 200 steps take {slow:.0f} s):
 patch distance of result to style over that of content to style / edge correlation with the content{truth_note}.
 
-| content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 |
-|---|---|---|---|---|---|
+| content in style | KV injection | λ .05 | λ .15 | λ .25 | λ .5 | `guided_sample`, strength .6, λ .5 |
+|---|---|---|---|---|---|---|
 {rows}"""
 
 TEXTURE = """**Texture from noise** (with AdaIN where nothing else is said): patch distance to the exemplar.

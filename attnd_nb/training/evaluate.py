@@ -149,7 +149,7 @@ def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: i
 
 
 def transfers(pipe, photos: Path | None, run: Path) -> dict:
-    """Style transfer over λ with the settings `FAST`, on real pictures and on world scenes whose ground truth is known.
+    """Style transfer over λ with the settings `FAST`, and inside sampling, on real pictures and on world scenes whose ground truth is known.
 
     style: patch distance of result to style over that of content to style. edges: edge correlation with the content.
     truth: patch distance of the result to the same scene rendered in the style, over that of the content to it.
@@ -167,6 +167,8 @@ def transfers(pipe, photos: Path | None, run: Path) -> dict:
             result = optimize(pipe, style=style, content=content, content_weight=weight, **FAST, generator=seeded())
             results[f"{weight}"] = result.images[0]
             seconds.append(result.seconds)
+        results["guided"] = guided_sample(pipe, style, content=content, content_weight=0.5, strength=0.6, adain=True,
+                                          **FAST_SAMPLING, generator=seeded()).images[0]  # fmt: skip
         out[title] = {key: transfer_scores(image, content, style, truth) for key, image in results.items()}
         row += [(f"{key}: {out[title][key]['style']:.2f}, {out[title][key]['edges']:.2f}", im) for key, im in results.items()]
         rows.append(row + ([("ground truth", truth)] if truth else []))

@@ -77,17 +77,18 @@ def seeded():
 
 
 def transfer(pipe, given):
-    """`optimize` with a content, beside KV injection."""
-    made = {weight: optimize(pipe, given.style, given.content, content_weight=weight, **FAST, **seeded()).images[0]
-            for weight in (0.25, 0.1)}
-    injected = injected_sample(pipe, given.style, content=given.content, num_inference_steps=STEPS, **seeded()).images[0]
-    before = patch_distance(given.content, given.style)
-    figures = {"injected": patch_distance(injected, given.style) / before}
-    for weight, image in made.items():
-        figures |= {f"λ {weight}": patch_distance(image, given.style) / before,
-                    f"edges, λ {weight}": edge_correlation(image, given.content)}
-    return [("content", given.content), ("style", given.style), ("KV injection", injected),
-            *((f"λ = {weight}", image) for weight, image in made.items())], figures
+    """`optimize` and `guided_sample` with a content, beside KV injection."""
+    start = {"content": given.content, "strength": 0.6}
+    images = {
+        "KV injection": injected_sample(pipe, given.style, num_inference_steps=STEPS, **start, **seeded()).images[0],
+        "optimised, λ = 0.25": optimize(pipe, given.style, given.content, 0.25, **FAST, **seeded()).images[0],
+        "guided, λ = 0.5": guided_sample(pipe, given.style, content_weight=0.5, adain=True, **start, **FAST_SAMPLING,
+                                         **seeded()).images[0],
+    }  # fmt: skip
+    before, figures = patch_distance(given.content, given.style), {}
+    for name, image in images.items():
+        figures |= {name: patch_distance(image, given.style) / before, f"{name}, edges": edge_correlation(image, given.content)}
+    return [("content", given.content), ("style", given.style), *images.items()], figures
 
 
 def texture(pipe, given):
@@ -113,7 +114,7 @@ def text(pipe, given, prompt="a fish"):
 
 
 def masks(pipe, given):
-    """`optimize` with label maps: two materials side by side, made anew in the shape that a second map draws."""
+    """`guided_sample` with label maps: two materials side by side, made anew in the shape that a second map draws."""
     half = SIDE // 2
     exemplar = Image.new("RGB", (SIDE, SIDE))
     for place, material in enumerate(given.materials):
@@ -121,7 +122,7 @@ def masks(pipe, given):
     source = np.repeat((np.arange(SIDE) >= half)[None], SIDE, 0).astype(np.uint8)
     y, x = np.mgrid[:SIDE, :SIDE]
     target = ((x - half) ** 2 + (y - half) ** 2 < (0.4 * SIDE) ** 2).astype(np.uint8)
-    image = optimize(pipe, exemplar, source_mask=source, target_mask=target, **FAST, **seeded()).images[0]
+    image = guided_sample(pipe, exemplar, source_mask=source, target_mask=target, adain=True, **FAST_SAMPLING, **seeded()).images[0]
     inside = image.crop((half - 64, half - 64, half + 64, half + 64))
     own, other = (patch_distance(inside, given.materials[i]) for i in (1, 0))
     return [("exemplar", exemplar), ("its map", source * 255), ("wanted", target * 255), ("distilled", image)], {
@@ -138,7 +139,7 @@ def layout(pipe, given):
     draw = ImageDraw.Draw(rough)
     draw.polygon([(0, 256), (0, 190), (110, 120), (256, 210), (256, 256)], fill=hill)
     draw.ellipse((150, 30, 220, 100), fill=sun)
-    image = guided_sample(pipe, given.style, content=rough, strength=0.7, content_weight=0.25, num_inference_steps=STEPS,
+    image = guided_sample(pipe, given.style, content=rough, strength=0.7, content_weight=0.25, adain=True, **FAST_SAMPLING,
                           **seeded()).images[0]  # fmt: skip
     return [("style", given.style), ("rough layout", rough), ("distilled", image)], {
         "layout": patch_distance(rough, given.style), "distilled": patch_distance(image, given.style),
@@ -180,10 +181,11 @@ def decoder(pipe, given):
 
 
 def weighted(pipe, given):
-    """`optimize` with two references of unequal weight."""
+    """`guided_sample` with two references of unequal weight."""
     styles, row, figures = [given.style, given.second], [("first", given.style), ("second", given.second)], {}
     for pair in ((3, 1), (1, 3)):
-        image = optimize(pipe, styles, given.content, weights=Weights(content=0.15, references=pair), **FAST, **seeded()).images[0]
+        image = guided_sample(pipe, styles, content=given.content, weights=Weights(content=0.5, references=pair), strength=0.6,
+                              adain=True, **FAST_SAMPLING, **seeded()).images[0]  # fmt: skip
         row.append((f"{pair[0]} : {pair[1]}", image))
         figures |= {f"{pair[0]}:{pair[1]} to the {name}": patch_distance(image, one)
                     for name, one in zip(("first", "second"), styles)}  # fmt: skip
