@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from attnd_nb.training import data, export, latents, loop, text, unet, vae
+from attnd_nb.training.__main__ import main
 from attnd_nb.world import MATERIALS, STYLES, THINGS, VOCABULARY
 
 
@@ -141,10 +142,14 @@ def test_from_shards_to_a_pipeline_folder(tokenizer, tmp_path, monkeypatch):
     again.mkdir()
     for name in ("data", "latents", "scaling_factor.txt"):
         (again / name).symlink_to(tmp_path / name)
-    unet.run(again, minutes=0, begin=tmp_path / "mini")  # no step: what it begins with
-    begun = torch.load(again / "unet.pt", weights_only=True)["model"]
-    shipped = {f"unet.{name}": weight for name, weight in pipe.unet.state_dict().items()}
-    assert all(torch.equal(weight, begun[name]) for name, weight in shipped.items())
+    shipped = {"unet": {f"unet.{name}": weight for name, weight in pipe.unet.state_dict().items()},
+               "vae": pipe.vae.state_dict()}  # fmt: skip
+    for stage, weights in shipped.items():  # no step: what training begins with
+        command = ["training", stage, "--minutes", "0", "--begin", str(tmp_path / "mini"), "--folder", str(again)]
+        monkeypatch.setattr("sys.argv", command)
+        main()
+        begun = torch.load(again / f"{stage}.pt", weights_only=True)["model"]
+        assert all(torch.equal(weight, begun[name]) for name, weight in weights.items())
     words = [(folder / "tokenizer" / "tokenizer.json").read_text() for folder in (tmp_path / "mini", again)]
     assert words[0] == words[1], "the words have other numbers than those that the text encoder was trained with"
     pipe.set_progress_bar_config(disable=True)
