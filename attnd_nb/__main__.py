@@ -77,7 +77,8 @@ def _results(content, style, texture, options) -> dict:
     with bar:
         return {
             "transfer_injected": inject(style, content=content, strength=STRENGTH),
-            **{f"transfer_{weight}": guide(style, content=content, content_weight=weight, strength=STRENGTH) for weight in WEIGHTS},
+            **{f"transfer_{weight}": guide(style, content=content, content_weight=weight, strength=STRENGTH)
+               for weight in WEIGHTS},
             **{f"optimised_{weight}": distil(weight) for weight in WEIGHTS},
             "texture_injected": inject(texture),
             "texture_distilled": guide(texture),
@@ -93,7 +94,7 @@ def _picture(named, default: str):
 
 
 def _rows(content, style, texture, results) -> list:
-    """The contact sheet's rows of (caption, picture): the transfer by Algorithm 2; the texture, and the transfer by Algorithm 1."""
+    """The contact sheet's rows of (caption, picture): the transfer by Algorithm 2, and the texture beside that by Algorithm 1."""
     from .metrics import patch_distance
 
     def entry(name, picture, reference):
@@ -131,7 +132,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="attnd-nb",
         description="Attention Distillation on two pictures: a style transfer at three content weights and a "
-        "texture, beside KV injection; the transfer by both of the paper's algorithms. Without arguments it runs on pictures that come with the package.")
+        "texture, beside KV injection; the transfer by both of the paper's algorithms. Without arguments it runs on "
+        "pictures that come with the package.")
     parser.add_argument("--content", metavar="FILE", help="picture whose layout is kept")
     parser.add_argument("--style", metavar="FILE", help="picture whose style is taken")
     parser.add_argument("--texture", metavar="FILE", help="exemplar of the texture (the style)")

@@ -35,7 +35,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m attnd_nb.training", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--folder", dest="run", type=Path, default=Path("runs/mini"), help="folder of shards, checkpoints and logs")
+    parser.add_argument("--folder", dest="run", type=Path, default=Path("runs/mini"), help="of shards, checkpoints and logs")
     parser.add_argument("--minutes", type=float, help="time budget of a training stage, earlier runs included")
     parser.add_argument("--begin", type=Path, help="pipeline folder whose weights vae and unet begin with, without a checkpoint")
     parser.add_argument("--images", type=int, default=8000, help="how many images the data stage renders")

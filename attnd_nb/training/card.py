@@ -76,7 +76,7 @@ patch distance of result to style over that of content to style / edge correlati
 
 TEXTURE = """**Texture from noise** (with AdaIN where nothing else is said): patch distance to the exemplar.
 
-| exemplar | round trip | plain sampling | KV injection | 100 steps, unit noise | 100 steps | 250 steps | guided, 50x2 | guided, `FAST_SAMPLING` |
+| exemplar | round trip | plain | KV injection | 100 steps, unit noise | 100 steps | 250 steps | guided, 50x2 | guided, fast |
 |---|---|---|---|---|---|---|---|---|
 {rows}"""
 

@@ -149,7 +149,7 @@ def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: i
 
 
 def transfers(pipe, photos: Path | None, run: Path) -> dict:
-    """Style transfer over λ with the settings `FAST`, and inside sampling, on real pictures and on world scenes whose ground truth is known.
+    """Style transfer over λ with the settings `FAST`, and inside sampling, of real pictures and of world scenes with their truth.
 
     style: patch distance of result to style over that of content to style. edges: edge correlation with the content.
     truth: patch distance of the result to the same scene rendered in the style, over that of the content to it.

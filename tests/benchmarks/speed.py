@@ -55,7 +55,7 @@ def _in_a_process(verb, side, arguments):
 
 
 def measure(verb, side, model, steps):
-    """Seconds (without loading), MiB above what was taken before (Linux), and the losses of the result, summed over t = 1 … 801."""
+    """Seconds MiB above what was taken before (Linux), and the losses of the result, summed over t = 1 … 801."""
     import torch
 
     import attnd_nb
@@ -99,7 +99,8 @@ def _here(verb, side, pipe, style, content, size, steps, generator):
         settings = {**attnd_nb.FAST, "num_steps": max(1, steps // 8)} if fast else {"num_steps": steps}
         made = attnd_nb.optimize(pipe, style=style, content=content, **settings, generator=generator)
     else:
-        settings = {**attnd_nb.FAST_SAMPLING, "num_inference_steps": max(1, steps // 5)} if fast else {"num_inference_steps": steps}
+        settings = attnd_nb.FAST_SAMPLING if fast else {}
+        settings = {**settings, "num_inference_steps": max(1, steps // 5) if fast else steps}
         run = attnd_nb.guided_sample if verb == "guided_sample" else attnd_nb.expand
         made = run(pipe, style=style, size=size, **settings, generator=generator)
     return made.latents.to(pipe.unet.device)

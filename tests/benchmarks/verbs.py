@@ -67,7 +67,8 @@ def of_the_world():
 
 def of_photos(folder):
     names = {kind: [path.stem for path in sorted(folder.glob(f"{kind}_*"))] for kind in ("content", "style", "texture")}
-    content, texture, last = (photo(folder, name, SIDE) for name in (names["content"][0], names["texture"][0], names["texture"][-1]))
+    chosen = (names["content"][0], names["texture"][0], names["texture"][-1])
+    content, texture, last = (photo(folder, name, SIDE) for name in chosen)
     style, second = (photo(folder, name, SIDE) for name in names["style"][-2:])
     return SimpleNamespace(content=content, style=style, second=second, texture=texture, materials=(texture, last))
 
@@ -122,7 +123,8 @@ def masks(pipe, given):
     source = np.repeat((np.arange(SIDE) >= half)[None], SIDE, 0).astype(np.uint8)
     y, x = np.mgrid[:SIDE, :SIDE]
     target = ((x - half) ** 2 + (y - half) ** 2 < (0.4 * SIDE) ** 2).astype(np.uint8)
-    image = guided_sample(pipe, exemplar, source_mask=source, target_mask=target, adain=True, **FAST_SAMPLING, **seeded()).images[0]
+    image = guided_sample(pipe, exemplar, source_mask=source, target_mask=target, adain=True, **FAST_SAMPLING,
+                          **seeded()).images[0]  # fmt: skip
     inside = image.crop((half - 64, half - 64, half + 64, half + 64))
     own, other = (patch_distance(inside, given.materials[i]) for i in (1, 0))
     return [("exemplar", exemplar), ("its map", source * 255), ("wanted", target * 255), ("distilled", image)], {

@@ -3,9 +3,9 @@
     python tests/benchmarks/wide.py                      # data/mini; pictures in out/wide
     python tests/benchmarks/wide.py --texture bark.jpg
 
-`FAST_SAMPLING` with AdaIN, windows every half window. A seam is the step across the columns and rows where windows begin or end, over
-that between other neighbours; beside it the exemplar's own at the same places. Memory is what a run needs above the loaded
-model (Linux).
+`FAST_SAMPLING` with AdaIN, windows every half window. A seam is the step across the columns and rows where windows begin or
+end, over that between other neighbours; beside it the exemplar's own at the same places. Memory is what a run needs above the
+loaded model (Linux).
 """
 
 import argparse
@@ -32,7 +32,9 @@ def main():
     pipe = load_pipeline("mini")
     exemplar = open_image(arguments.texture or sample("texture"), (256, 256))
     own = max(seam_strength(exemplar, axis=axis, at=[HALF - 1], period=8) for axis in "xy")
-    print(f"exemplar: seam {own:.2f}\n\n| size | windows | seconds | MiB | seam | patch distance | copied |\n|---|---|---|---|---|---|---|")
+    print(f"exemplar: seam {own:.2f}\n")
+    print("| size | windows | seconds | MiB | seam | patch distance | copied |")
+    print("|---|---|---|---|---|---|---|")
     for height, width in SIZES:
         options = {"stride": HALF // pipe.vae_scale_factor} if max(height, width) > 256 else {}
         before, start = _new_peak(), time.perf_counter()
