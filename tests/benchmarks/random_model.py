@@ -1,8 +1,8 @@
 """A full-size model without a download: real configurations, random weights, saved as a pipeline folder.
 
-    python tests/benchmarks/random_model.py sd15 /tmp/sd15       # 2 GB in float16
-    python tests/benchmarks/speed.py --model /tmp/sd15 --steps 2
-    python tests/benchmarks/cost.py --model /tmp/sd15 --steps 2 --rounds 1 --to /tmp/cost.png
+    python tests/benchmarks/random_model.py sd15 out/sd15       # 2 GB in float16
+    python tests/benchmarks/speed.py --model out/sd15 --steps 2
+    python tests/benchmarks/cost.py --model out/sd15 --steps 2 --rounds 1 --to out/cost.png
 
 Time and memory do not depend on what the weights say; pictures and losses do, and mean nothing here. The tokenizer is that of
 `data/mini`, as no other can be had offline. Configurations: those of the models' own cards on the hub.
