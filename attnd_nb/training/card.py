@@ -180,8 +180,8 @@ def _real(reconstruction: dict) -> str:
 def _truth_note(transfer: dict) -> str:
     worlds = any("truth" in entry["injected"] for entry in transfer.values() if isinstance(entry, dict))
     note = (
-        "; on world scenes also / patch distance to the scene's own rendering in that style over that of the content (far above 1 "
-        "where the rendering keeps the scene's palette, while distillation takes the reference's)"
+        "; on world scenes also / patch distance to the scene's own rendering in that style over that of the content (far above "
+        "1 where the rendering keeps the scene's palette, while distillation takes the reference's)"
     )
     return note * worlds
 

@@ -55,7 +55,7 @@ def _in_a_process(verb, side, arguments):
 
 
 def measure(verb, side, model, steps):
-    """Seconds MiB above what was taken before (Linux), and the losses of the result, summed over t = 1 … 801."""
+    """Seconds without loading, MiB above what was taken before (Linux), and the result's losses, summed over t = 1 … 801."""
     import torch
 
     import attnd_nb
