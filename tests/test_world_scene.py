@@ -17,6 +17,7 @@ from attnd_nb.world import (
     Scene,
     Style,
     sample_image,
+    sample_portrait,
     sample_scene,
 )
 from attnd_nb.world.captions import STYLE_PHRASES, caption, full_caption, words
@@ -164,6 +165,16 @@ def test_sampled_scenes_are_sensible():
     assert sample_scene(5) == sample_scene(5) != sample_scene(6)
 
 
+def test_a_portrait_is_one_large_thing_in_the_middle():
+    scenes = [sample_portrait(seed) for seed in range(300)]
+    items = [item for scene in scenes for item in scene.items]
+    assert len(items) == 300 and {item.thing for item in items} == set(THINGS)
+    assert all(186 <= item.size <= 220 and max(abs(item.x - 128), abs(item.y - 128)) <= 8 for item in items)
+    assert 0.7 < np.mean([scene.ground == "plain" for scene in scenes]) < 0.9
+    assert np.mean([scene.tone > 0.8 for scene in scenes]) > 0.7
+    assert sample_portrait(5) == sample_portrait(5) != sample_portrait(6)
+
+
 def test_captions_stay_in_the_vocabulary_and_tell_the_truth():
     assert set(STYLE_PHRASES) == set(STYLES)
     assert len(VOCABULARY) == len(set(VOCABULARY)) and 80 < len(VOCABULARY) < 150
@@ -194,10 +205,10 @@ def test_mixture_has_its_shares_and_its_truth():
         kinds[kind] += 1
         assert image.shape == (16, 16, 3) and image.dtype == np.float32 and np.isfinite(image).all()
         assert 0 <= image.min() and image.max() <= 1 and set(words(text)) <= set(VOCABULARY)
-        if kind in ("scene", "material"):
+        if kind in ("portrait", "scene", "material"):
             scene = Scene.from_dict(meta["scene"])
             assert meta["things"] == [i.thing for i in scene.items] and (len(scene.items) > 0) == (
-                kind == "scene"
+                kind != "material"
             )
             assert (meta["ground"], meta["style"]) == (scene.ground, scene.style.name)
         else:
@@ -207,6 +218,6 @@ def test_mixture_has_its_shares_and_its_truth():
 
 
 def test_sample_image_is_its_scene_and_repeats():
-    image, text, kind, meta = next(s for s in (sample_image(k, 64) for k in range(9)) if s[2] == "scene")
+    image, text, kind, meta = next(s for s in (sample_image(k, 64) for k in range(30)) if s[2] == "scene")
     assert np.array_equal(image, Scene.from_dict(meta["scene"]).render((64, 64), scale=0.25))
     assert all(np.array_equal(sample_image(k, 32)[0], sample_image(k, 32)[0]) for k in range(6))

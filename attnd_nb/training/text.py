@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 MAX_TOKENS = 24
@@ -36,13 +39,46 @@ def build_tokenizer(words: list[str]) -> CLIPTokenizer:
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, width: int = 128, layers: int = 2) -> CLIPTextModel:
-    """An untrained CLIP text encoder; it learns together with the UNet, from the diffusion loss alone."""
+    """An untrained CLIP text encoder whose words begin far apart: unit variance instead of CLIP's 0.02.
+
+    >>> tokenizer = build_tokenizer(["fish", "house"])
+    >>> fish, house = build_text_encoder(tokenizer)(token_ids(tokenizer, ["fish", "house"]))[0][:, 1]
+    >>> bool(fish @ house < 0.5 * fish.norm() * house.norm())
+    True
+    """
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=4 * width, projection_dim=width,
         num_hidden_layers=layers, num_attention_heads=width // 32, max_position_embeddings=MAX_TOKENS,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    return CLIPTextModel(config)
+    encoder = CLIPTextModel(config)
+    nn.init.normal_(encoder.get_input_embeddings().weight)
+    return encoder
+
+
+def train_text_encoder(encoder: CLIPTextModel, ids: torch.Tensor, steps: int = 1500, batch: int = 64) -> None:
+    """Teaches the encoder, before the UNet and without a picture, to say at a caption's end which words are in it.
+
+    As in Stable Diffusion it is frozen afterwards. Trained from scratch by the diffusion loss alone it took the words apart
+    from nothing: after 168 minutes "fish" and "house" had a cosine of 0.999, and no picture depended on them. Half of the 24
+    tokens are the padding behind the end, which look like the end; what they do not tell, the UNet's attention rarely finds.
+
+    ids: (n, 24). Loss: binary cross-entropy of every word of the vocabulary, read off with the words' own embeddings.
+    """
+    end = encoder.config.eos_token_id
+    present = torch.zeros(len(ids), encoder.config.vocab_size).scatter_(1, ids, 1)
+    present[:, [encoder.config.bos_token_id, end]] = 0
+    words = encoder.get_input_embeddings().weight
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, total_iters=steps)
+    for _ in range(steps):
+        index = torch.randint(len(ids), (batch,))
+        logits = encoder(ids[index])[0] @ words.T / words.shape[1] ** 0.5 - 2
+        ends = ids[index] == end
+        F.binary_cross_entropy_with_logits(logits[ends], present[index][:, None].expand_as(logits)[ends]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
 
 
 def token_ids(tokenizer: CLIPTokenizer, captions: list[str]):

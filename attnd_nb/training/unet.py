@@ -1,4 +1,4 @@
-"""The UNet in SD 1.5's layout, and its text encoder, trained on noise prediction (paper, Eq. 1)."""
+"""The UNet in SD 1.5's layout, trained on noise prediction (paper, Eq. 1) with a frozen text encoder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -61,8 +62,20 @@ def linear_start(unet: UNet2DConditionModel) -> None:
         unet.conv_out.weight[c, 2 * c, 1, 1], unet.conv_out.weight[c, 2 * c + 1, 1, 1] = 1, -1
 
 
+class FullPrecisionAttention:
+    """An attention processor whose softmax is float32 also under autocast: on a CPU bf16 attention is slower, backward most."""
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        heads = [x.unflatten(-1, (attn.heads, -1)).transpose(1, 2).float()
+                 for x in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))]  # fmt: skip
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            out = F.scaled_dot_product_attention(*heads)  # (batch, heads, tokens, head_dim)
+        return attn.to_out[0](out.transpose(1, 2).flatten(2))
+
+
 class Denoiser(nn.Module):
-    """UNet and text encoder as one module, so that one optimizer and one average hold both."""
+    """UNet and text encoder as one module, so that one checkpoint holds both."""
 
     def __init__(self, tokenizer, channels: int = vae.LATENT_CHANNELS):
         super().__init__()
@@ -103,7 +116,7 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
     return latents.float(), torch.where(dropped[:, None], empty, ids[index])
 
 
-def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5, begin: Path | None = None) -> None:
+def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.35, begin: Path | None = None) -> None:
     """Trains on small latents first (four times as many a second), then mostly on whole ones; checkpoint `run/unet.pt`.
 
     Every fourth batch stays small to the end, so that the model keeps what it knows of pictures of 128 px.
@@ -121,9 +134,14 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.5
     if begin:
         model.unet.load_state_dict(UNet2DConditionModel.from_pretrained(begin / "unet").state_dict())
         model.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(begin / "text_encoder").state_dict())
+    elif not (run / "unet.pt").exists():
+        text.train_text_encoder(model.text_encoder, ids)
+    model.text_encoder.requires_grad_(False)
     model.to(device(), memory_format=torch.channels_last)  # a tenth faster on a CPU
+    if device().type == "cpu":
+        model.unet.set_attn_processor(FullPrecisionAttention())
     ema = Ema(model, decay=0.9995)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.unet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     alphas_cumprod = build_scheduler().alphas_cumprod
     weights = loss_weights(alphas_cumprod).to(device())
     alphas_cumprod = alphas_cumprod.to(device())

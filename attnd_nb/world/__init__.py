@@ -7,12 +7,12 @@
 
 from .captions import VOCABULARY, caption, full_caption
 from .materials import ADJECTIVE, MATERIALS, render_material
-from .sampling import KINDS, sample_image, sample_scene
+from .sampling import KINDS, sample_image, sample_portrait, sample_scene
 from .scene import Item, Scene, Style
 from .styles import STYLES
 from .things import THINGS
 
 __all__ = [
     "ADJECTIVE", "KINDS", "MATERIALS", "STYLES", "THINGS", "VOCABULARY", "Item", "Scene", "Style",
-    "caption", "full_caption", "render_material", "sample_image", "sample_scene",
+    "caption", "full_caption", "render_material", "sample_image", "sample_portrait", "sample_scene",
 ]  # fmt: skip
