@@ -12,7 +12,7 @@ from .attention import Features, KeyValue, record, union
 from .layers import token_level
 from .losses import ad_loss, content_loss
 from .models import device_of
-from .sampling import encode_prompt, predict_noise
+from .sampling import encode_prompt, predict
 from .weights import Weights
 
 # Gradients of a mean over a million values underflow in float16; the latents' gradient is scaled back.
@@ -46,7 +46,7 @@ class Distiller:
     def read(self, latents, t):
         """Features of latents (n, channels, h, w) at t, by layer; the forward pass ends at the last one."""
         with record(self.pipe, self.layers, stop=True) as features:
-            predict_noise(self.pipe, latents, t, self.condition)
+            predict(self.pipe, latents, t, self.condition)
         return features
 
     @torch.no_grad()

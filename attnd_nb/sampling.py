@@ -53,7 +53,20 @@ class Control(NamedTuple):
 
 
 def predict_noise(pipe, latents, timestep, condition, control=None):
-    """The UNet's output ε_θ(z_t, t, y), float32 and shaped like `latents` (batch, channels, h, w).
+    """The noise ε_θ(z_t, t, y) that the model sees in `latents` (batch, channels, h, w), float32 and of their shape.
+
+    The UNet's own output, if it was trained to say the noise (SD 1.5, SDXL). Models like SD 2.1 and `data/mini` say
+    v = √ᾱ ε − √(1 − ᾱ) z_0 (Salimans & Ho, 2022), from which ε = √ᾱ v + √(1 − ᾱ) z_t. Arguments: see `predict`.
+    """
+    output = predict(pipe, latents, timestep, condition, control)
+    if pipe.scheduler.config.prediction_type != "v_prediction":
+        return output
+    alpha = pipe.scheduler.alphas_cumprod[torch.as_tensor(timestep).cpu()].reshape(-1, 1, 1, 1).to(latents.device)
+    return alpha.sqrt() * output + (1 - alpha).sqrt() * latents
+
+
+def predict(pipe, latents, timestep, condition, control=None):
+    """The UNet's output for `latents` z_t (batch, channels, h, w), float32 and of their shape: what its scheduler steps with.
 
     `condition` has one row for all latents or one for each. The latents keep their precision
     outside; the UNet sees them in its own. With `control`, the pipeline's ControlNet sees them too, and adds
@@ -142,12 +155,12 @@ class Denoiser:
         """z_{t-1} from z_t, both (rows, channels, h, w), float32: (7) and (8) without the guidance term."""
         if self.guidance_scale > 1:
             positive, negative = self.condition
-            both = predict_noise(self.pipe, torch.cat([latents] * 2), t, join(negative, positive), self.control)
+            both = predict(self.pipe, torch.cat([latents] * 2), t, join(negative, positive), self.control)
             without, with_prompt = both.chunk(2)
-            noise = without + self.guidance_scale * (with_prompt - without)
+            output = without + self.guidance_scale * (with_prompt - without)
         else:
-            noise = predict_noise(self.pipe, latents, t, self.condition, self.control)
-        return self.scheduler.step(noise, t, latents, return_dict=False)[0]
+            output = predict(self.pipe, latents, t, self.condition, self.control)
+        return self.scheduler.step(output, t, latents, return_dict=False)[0]
 
     def alpha(self, t):
         """ᾱ_t, the share of the signal's variance in z_t."""

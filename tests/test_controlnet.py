@@ -100,8 +100,8 @@ def test_features_are_read_without_control(control_sd, style, edges, monkeypatch
     assert ad_loss(features(), features()) < 1e-4
     assert ad_loss(features(Control(to_tensor([edges]), 1.0)), features()) > 0.01
 
-    calls, true = [], distillation.predict_noise
-    monkeypatch.setattr(distillation, "predict_noise", lambda *args: calls.append(len(args)) or true(*args))
+    calls, true = [], distillation.predict
+    monkeypatch.setattr(distillation, "predict", lambda *args: calls.append(len(args)) or true(*args))
     guided_sample(control_sd, style, control=edges, generator=seed(), **SAMPLE)
     assert set(calls) == {4}  # pipe, latents, timestep, condition
 

@@ -10,6 +10,7 @@ from conftest import picture, seed, unchanged
 
 import attnd_nb
 from attnd_nb import (
+    ddim_scheduler,
     draw_noise,
     encode_prompt,
     frozen,
@@ -17,6 +18,7 @@ from attnd_nb import (
     load_pipeline,
     models,
     optimize,
+    predict,
     predict_noise,
     tuned_decoder,
 )
@@ -188,3 +190,18 @@ def test_verbs_run_while_weights_lie_elsewhere(tiny_sd, monkeypatch):
         assert draw_noise(tiny_sd, 1, (64, 64), seed()).device.type == "meta"
     finally:
         tiny_sd.remove_all_hooks()
+
+
+def test_predict_noise_is_the_noise_whatever_the_model_says(any_pipe):
+    """Both ways to the next latent: the scheduler's from the model's output, DDIM's formula from the noise."""
+    scheduler, latents = ddim_scheduler(any_pipe), torch.randn(1, 8, 8, 8, generator=seed(3))
+    scheduler.set_timesteps(4)
+    t, condition = scheduler.timesteps[1], encode_prompt(any_pipe, "")
+    alpha, before = (scheduler.alphas_cumprod[step] for step in (t, t - 250))
+    with torch.no_grad():
+        noise = predict_noise(any_pipe, latents, t, condition)
+        expected = scheduler.step(predict(any_pipe, latents, t, condition), t, latents).prev_sample
+        many = predict_noise(any_pipe, torch.cat([latents, latents]), torch.stack([t, t - 250]), condition)
+    guess = (latents - (1 - alpha).sqrt() * noise) / alpha.sqrt()
+    assert torch.allclose(before.sqrt() * guess + (1 - before).sqrt() * noise, expected, atol=1e-5)
+    assert torch.allclose(many[:1], noise, atol=1e-5)

@@ -301,9 +301,9 @@ def test_injection_starts_from_the_same_noise_and_changes_the_picture(any_pipe, 
 
 def test_injection_reads_references_at_the_level_of_the_latents(tiny_sd, style, monkeypatch):
     """At each t the image and its reference are equally noised, and told the same t."""
-    calls, true = [], distillation.predict_noise
+    calls, true = [], distillation.predict
     monkeypatch.setattr(
-        distillation, "predict_noise", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c)
+        distillation, "predict", lambda p, z, t, c: calls.append(int(t)) or true(p, z, t, c)
     )
     injected_sample(tiny_sd, style, generator=seed(), **SAMPLE)
     assert calls == [751, 501, 251, 1]

@@ -18,7 +18,7 @@ under this repository's licence.
 |---|---|---|
 {parts}
 
-256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); noise prediction, DDIM with Stable
+256 px pictures are 32x32 latents of {channels} channels (f8, scaling factor {scaling}); v prediction, DDIM with Stable
 Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary of {words} words (`attnd_nb.world.VOCABULARY`).
 
 ## How it was made

@@ -70,7 +70,7 @@ def run(run: Path, minutes: float, peak: float = 3e-4, batch: int = 16) -> None:
     optimizer = torch.optim.AdamW(controlnet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     images, captions, meta = data.load(run / "data")
     full, _, _ = latents.load(run)
-    scenes = np.array([index for index, about in enumerate(meta[: len(full)]) if about["kind"] == "scene"])
+    scenes = np.array([index for index, about in enumerate(meta[: len(full)]) if about["kind"] in ("portrait", "scene")])
     ids, empty = text.token_ids(tokenizer, list(captions)), text.token_ids(tokenizer, [""])
     alphas_cumprod = unet.build_scheduler().alphas_cumprod.to(device())
     weights = unet.loss_weights(alphas_cumprod)
@@ -82,17 +82,14 @@ def run(run: Path, minutes: float, peak: float = 3e-4, batch: int = 16) -> None:
         dropped = torch.from_numpy(rng.random(batch) < CAPTION_DROPOUT)
         clean, drawn = full[index].float().to(device()), drawn.to(device())
         tokens = torch.where(dropped[:, None], empty, ids[index]).to(device())
-        noise = torch.randn_like(clean)
-        timestep = torch.randint(1000, (batch,), device=device())
-        alpha = alphas_cumprod[timestep].view(-1, 1, 1, 1)
-        noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        noisy, timestep, v = unet.noised(clean, alphas_cumprod)
         with mixed_precision():
             told = model.text_encoder(tokens)[0]
             down, mid = controlnet(noisy, timestep, told, drawn, return_dict=False)
             prediction = model.unet(
                 noisy, timestep, told, down_block_additional_residuals=down, mid_block_additional_residual=mid
             ).sample
-        error = (prediction.float() - noise).square().mean(dim=(1, 2, 3))
+        error = (prediction.float() - v).square().mean(dim=(1, 2, 3))
         return {"loss": (weights[timestep] * error).mean(), "mse": error.mean()}
 
     state = {"model": controlnet, "ema": ema.module, "optimizer": optimizer}

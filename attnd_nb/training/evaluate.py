@@ -27,7 +27,7 @@ from attnd_nb import (
 )
 from attnd_nb.metrics import edge_correlation, patch_distance, psnr
 from attnd_nb.plots import contact_sheet
-from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_scene
+from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_portrait, sample_scene
 
 from . import card, recogniser
 from .data import HELD_OUT
@@ -101,7 +101,7 @@ def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
     """
     from tqdm.auto import tqdm
 
-    scenes = [scene for i in range(8 * count) if len((scene := sample_scene(HELD_OUT + i)).items) == 1][:count]
+    scenes = [sample_portrait(HELD_OUT + i) for i in range(count)]
     wanted = {"thing": [s.items[0].thing for s in scenes], "material": [s.items[0].material for s in scenes],
               "style": [s.style.name for s in scenes]}  # fmt: skip
     texts = [full_caption(scene) for scene in scenes]
