@@ -1,9 +1,9 @@
 """The recipe that made `data/mini`: one command a stage, the same on CPU and GPU, each resumable and time-boxed.
 
-    python -m attnd_nb.training data       --images 8000     # render the image world into shards
+    python -m attnd_nb.training data       --images 12000    # render the image world into shards
     python -m attnd_nb.training vae        --minutes 40      # the autoencoder
     python -m attnd_nb.training latents                      # every image through it, once
-    python -m attnd_nb.training unet       --minutes 120     # UNet and text encoder together
+    python -m attnd_nb.training unet       --minutes 120     # the text encoder, which then rests, and the UNet
     python -m attnd_nb.training control    --minutes 20      # optional: a small ControlNet for outlines
     python -m attnd_nb.training export     --to data/mini    # diffusers folders
     python -m attnd_nb.training recogniser --minutes 10      # names things, materials and styles

@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", dest="run", type=Path, default=Path("runs/mini"), help="of shards, checkpoints and logs")
     parser.add_argument("--minutes", type=float, help="time budget of a training stage, earlier runs included")
     parser.add_argument("--begin", type=Path, help="pipeline folder whose weights vae and unet begin with, without a checkpoint")
-    parser.add_argument("--images", type=int, default=8000, help="how many images the data stage renders")
+    parser.add_argument("--images", type=int, default=12000, help="how many images the data stage renders")
     parser.add_argument("--workers", type=int, help="processes of the data stage (default: one a core)")
     parser.add_argument("--to", type=Path, default=Path("data/mini"), help="the folder that export writes and evaluate reads")
     parser.add_argument("--photos", type=Path, help="a folder of real pictures that evaluate measures as well")

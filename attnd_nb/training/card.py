@@ -24,7 +24,9 @@ Diffusion's betas; prompts of at most {tokens} tokens from a closed vocabulary o
 ## How it was made
 
 `python -m attnd_nb.training` with the stages data, vae, latents, unet, export: {images} pictures of the image world (things made
-of materials, in twelve styles; plain materials, dead leaves, coloured noise).
+of materials, in twelve styles, nearly half of them one large thing before a light ground; plain materials, dead leaves, coloured
+noise). The text encoder learns first, from captions alone, to say at their end which words are in them, and is frozen, as in
+Stable Diffusion. The UNet predicts v, as SD 2.1's does.
 
 | stage | steps | minutes | learning rate at the end of the log |
 |---|---|---|---|

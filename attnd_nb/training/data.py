@@ -48,12 +48,22 @@ def render(folder: Path, images: int, size: int = 256, first_seed: int = 0, work
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
     """All shards of a folder: images (n, h, w, 3) uint8, captions (n,), meta (n dicts)."""
+    shards = _shards(folder)
+    images = np.concatenate([shard["images"] for shard in shards])
+    captions = np.concatenate([shard["captions"] for shard in shards])
+    return images, captions, load_meta(folder)
+
+
+def load_meta(folder: Path) -> list[dict]:
+    """What is in each image of a folder's shards."""
+    return [json.loads(line) for shard in _shards(folder) for line in shard["meta"]]
+
+
+def _shards(folder: Path) -> list:
     shards = [np.load(path) for path in sorted(folder.glob("[0-9]*.npz"))]
     if not shards:
         raise FileNotFoundError(f"no shards in {folder}: run `python -m attnd_nb.training data` first")
-    images = np.concatenate([shard["images"] for shard in shards])
-    captions = np.concatenate([shard["captions"] for shard in shards])
-    return images, captions, [json.loads(line) for shard in shards for line in shard["meta"]]
+    return shards
 
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:

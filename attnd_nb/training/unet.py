@@ -17,7 +17,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from . import latents, text, vae
+from . import data, latents, text, vae
 from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
@@ -80,14 +80,15 @@ def loss_weights(alphas_cumprod: torch.Tensor) -> torch.Tensor:
     return snr.clamp(*SNR_RANGE) / (1 + snr)
 
 
-def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latents (n, c, h, w) and their caption ids (n, 24), some captions emptied.
+def batch_of(full, half, ids, empty, coarse: bool, generator, pool=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (n, c, h, w) and their caption ids (n, 24), some captions emptied; of the indices in `pool` only, if given.
 
     A coarse batch holds 32 latents of 16x16, whole pictures at half size or parts of whole ones by the toss of a coin
     (composition from the first, texture at its own scale from the second); a fine one holds 16 of 32x32.
     """
     size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1) // processes()
-    index = torch.randint(len(full), (size,), generator=generator)
+    pool = torch.arange(len(full)) if pool is None else pool
+    index = pool[torch.randint(len(pool), (size,), generator=generator)]
     toss, top, left = torch.randint(2**16, (3,), generator=generator).tolist()
     latents = (half if coarse and toss % 2 else full)[index]
     if coarse and not toss % 2:
@@ -100,25 +101,28 @@ def batch_of(full, half, ids, empty, coarse: bool, generator) -> tuple[torch.Ten
 def noised(clean: torch.Tensor, alphas_cumprod: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Latents (n, c, h, w) at a random timestep each: what the model is given, the timesteps (n,), and v, what it is to say.
 
+    Large t come a little more often than small (density ∝ √t): there the picture is composed.
+
     >>> clean, always = torch.randn(2, 1, 4, 4), torch.full((1000,), 0.36)
     >>> noisy, timestep, v = noised(clean, always)
     >>> torch.allclose(0.6 * noisy - 0.8 * v, clean, atol=1e-6)
     True
     """
-    noise, timestep = torch.randn_like(clean), torch.randint(1000, (len(clean),), device=clean.device)
+    noise, timestep = torch.randn_like(clean), (1000 * torch.rand(len(clean), device=clean.device) ** (2 / 3)).long()
     alpha = alphas_cumprod[timestep].view(-1, 1, 1, 1)
     signal, rest = alpha.sqrt(), (1 - alpha).sqrt()
     return signal * clean + rest * noise, timestep, signal * noise - rest * clean
 
 
-def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.35, begin: Path | None = None) -> None:
-    """Trains on small latents first (four times as many a second), then mostly on whole ones; checkpoint `run/unet.pt`.
+def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0.75, begin: Path | None = None) -> None:
+    """Trains on portraits mostly for `portrait_share` of the time, then on everything; checkpoint `run/unet.pt`.
 
-    Every fourth batch stays small to the end, so that the model keeps what it knows of pictures of 128 px.
+    Every fourth batch is of small latents, so that the model knows pictures of 128 px, too.
     """
     from attnd_nb.world import VOCABULARY
 
     full, half, captions = latents.load(run)
+    portraits = torch.tensor([i for i, about in enumerate(data.load_meta(run / "data")) if about["kind"] == "portrait"])
     known = [folder / "tokenizer" for folder in (run, begin) if folder and (folder / "tokenizer").exists()]
     # Never built twice for one model: equally frequent pieces come in no fixed order, and the ids of some words would change.
     tokenizer = CLIPTokenizer.from_pretrained(known[0]) if known else text.build_tokenizer(list(VOCABULARY))
@@ -146,8 +150,9 @@ def run(run: Path, minutes: float, peak: float = 8e-4, coarse_share: float = 0.3
     turns = count()
 
     def loss_of(progress: float) -> dict:
-        coarse = progress < coarse_share or next(turns) % 4 == 0
-        clean, tokens = batch_of(full, half, ids, empty, coarse, generator)
+        turn = next(turns) % 4
+        pool = portraits if len(portraits) and progress < portrait_share and turn in (1, 2) else None
+        clean, tokens = batch_of(full, half, ids, empty, turn == 0, generator, pool)
         clean, tokens = clean.to(device()), tokens.to(device())
         noisy, timestep, v = noised(clean, alphas_cumprod)
         with mixed_precision():
