@@ -33,7 +33,7 @@ _HOME = {
     "tiling": ["Windows", "window_starts", "circular_padding", "decode_tiled", "encode_tiled", "repeat_image"],
     "decoder": ["tune_decoder", "tuned_decoder"],
     "result": ["Result", "Step", "replay"],
-    "planning": ["estimate", "Estimate"],
+    "planning": ["estimate", "Estimate", "stored_in_half"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

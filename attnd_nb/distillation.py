@@ -89,8 +89,7 @@ class Distiller:
 
     def gradient(self, z, t, target):
         """dL_total/dz, read at t, and (total, ad, content) as `Run.update` takes them: (3) to (5), (12)."""
-        with stored_in_half():
-            features = self.read(z, t)
+        features = self.read(z, t)
         ad = ad_loss(features, target.style, reduction="layers", mask=target.mask)
         content = {} if target.content is None else content_loss(features, target.content, reduction="layers")
         total = self.weights.total(ad, content, self.way(t))
@@ -109,19 +108,6 @@ class Distiller:
     def way(self, t):
         """How far t is on the way from noise (0) to the picture (1)."""
         return 1 - int(t) / self.pipe.scheduler.config.num_train_timesteps
-
-
-def stored_in_half():
-    """In it, what a float32 model keeps for the backward pass is kept in bfloat16: half the memory.
-
-    The values of the forward pass stay as they are, and gradients are rounded by about 0.5 %. Not float16, which ends at 65,504.
-    Weights are not copied: they need no gradient.
-    """
-
-    def pack(kept):
-        return (kept.bfloat16(),) if kept.requires_grad and kept.dtype == torch.float32 else kept
-
-    return torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept[0].float() if isinstance(kept, tuple) else kept)
 
 
 def match_statistics(latents, references, weights=None):

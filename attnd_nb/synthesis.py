@@ -28,7 +28,7 @@ from .weights import Schedule, value_at
 # Few timesteps with many Adam steps each, large at first and small in the end: optimize(pipe, style, **FAST), guided_sample and
 # expand(…, **FAST_SAMPLING). The first two ended at most 5 % above the losses of the paper's settings, in about a third of the
 # time (tests/benchmarks/speed.py).
-FAST = {"num_steps": 25, "inner_steps": 4, "learning_rate": Schedule(0.15, 0.01)}
+FAST = {"num_steps": 25, "inner_steps": 5, "learning_rate": Schedule(0.25, 0.08)}
 FAST_SAMPLING = {"num_inference_steps": 10, "inner_steps": 4, "learning_rate": Schedule(0.3, 0.01)}
 
 
