@@ -34,7 +34,8 @@ def totals(result):
 
 def test_what_waits_for_the_backward_pass_takes_half_the_memory(tiny_sd, style, content):
     hooks = stored_in_half()
-    weight, activation, half = torch.rand(8), torch.rand(8, requires_grad=True), torch.rand(8, requires_grad=True, dtype=torch.half)
+    weight, activation = torch.rand(8), torch.rand(8, requires_grad=True)
+    half = activation.detach().half().requires_grad_()
     assert hooks.pack_hook(weight) is weight and hooks.pack_hook(half) is half
     kept = hooks.pack_hook(activation)
     assert kept[0].nbytes == activation.nbytes / 2

@@ -10,8 +10,9 @@ from .scene import Item, Scene, Style
 from .styles import STYLES
 from .things import THINGS
 
-# kind: share. A "portrait" is one thing that fills the frame, and teaches what its word looks like. "leaves" (dead leaves with textures), "noise" (natural spectra) and "lit" (pictures
-# blurred, lit and cropped) are for general features: learning to see from noise (Baradad et al., 2021, 2022).
+# kind: share. A "portrait" is one thing that fills the frame, and teaches what its word looks like. "leaves" (dead leaves
+# with textures), "noise" (natural spectra) and "lit" (pictures blurred, lit and cropped) are for general features: learning
+# to see from noise (Baradad et al., 2021, 2022).
 KINDS = {"portrait": 0.48, "scene": 0.18, "material": 0.17, "leaves": 0.08, "noise": 0.04, "lit": 0.05}
 _SIZES = {1: (130, 204), 2: (102, 138), 3: (90, 112)}
 
