@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import picture, unchanged
 
-from attnd_nb import attention_map, encode, encode_prompt, predict_noise, record
+from attnd_nb import attention_map, encode, encode_prompt, predict, predict_noise, record
 from attnd_nb.query_maps import QueryMaps, spotlight, tokens_for_half
 
 
@@ -68,7 +68,7 @@ def test_what_does_not_exist_is_named(maps, arguments, message):
 
 def test_each_timestep_is_read_once_and_the_model_is_left_alone(tiny_sd, content, style, monkeypatch):
     calls = []
-    monkeypatch.setattr("attnd_nb.distillation.predict_noise", lambda *a: calls.append(1) or predict_noise(*a))
+    monkeypatch.setattr("attnd_nb.distillation.predict", lambda *a: calls.append(1) or predict(*a))
     with unchanged(tiny_sd):
         maps = QueryMaps(tiny_sd, content, style)
         for timestep in (1, 501, 1):
