@@ -2,8 +2,9 @@
 
 It predicts v (Salimans & Ho, 2022), as SD 2.1 does, and not the noise as SD 1.5. Where sampling begins, the picture that follows
 from a predicted noise is off by 13 times the error of the noise, and a small model copies noise no better than to a few per
-cent: after 170 minutes its guess of the picture at t = 980 was worse than one grey for all pictures, so nothing was ever
-composed, and no word heard. v is nearly the picture itself at large t and nearly the noise at small t.
+cent: after three minutes at the full learning rate from the same weights, the squared error of the guessed picture at t = 980
+was 1.15 with noise and .82 with v, where one picture for everything has .91. v is nearly the picture itself at large t and nearly
+the noise at small t.
 """
 
 from __future__ import annotations
