@@ -59,9 +59,9 @@ def build_text_encoder(tokenizer: CLIPTokenizer, width: int = 128, layers: int =
 def train_text_encoder(encoder: CLIPTextModel, ids: torch.Tensor, steps: int = 1500, batch: int = 64) -> None:
     """Teaches the encoder, before the UNet and without a picture, to say at a caption's end which words are in it.
 
-    As in Stable Diffusion it is frozen afterwards. Trained from scratch by the diffusion loss alone it took the words apart
-    from nothing: after 168 minutes "fish" and "house" had a cosine of 0.999, and no picture depended on them. Half of the 24
-    tokens are the padding behind the end, which look like the end; what they do not tell, the UNet's attention rarely finds.
+    As in Stable Diffusion it is frozen afterwards. Trained from scratch by the diffusion loss alone it told no words apart: after
+    168 minutes "fish" and "house" had a cosine of 0.999, and no picture depended on them. Half of the 24 tokens are the padding
+    behind the end, and look like the end; what they do not tell, the UNet's attention rarely finds.
 
     ids: (n, 24). Loss: binary cross-entropy of every word of the vocabulary, read off with the words' own embeddings.
     """
