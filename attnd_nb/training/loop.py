@@ -83,7 +83,7 @@ class Ema:
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - decay)
 
 
-def learning_rate(peak: float, step: int, progress: float, warmup: int = 100, decay_from: float = 0.7) -> float:
+def learning_rate(peak: float, step: int, progress: float, warmup: int = 100, decay_from: float = 0.8) -> float:
     """Linear warm-up over `warmup` steps, flat, then linear to 2 % over the rest of the budget (`progress` in [0, 1]).
 
     >>> learning_rate(1.0, 0, 0.0), learning_rate(1.0, 500, 0.3), round(learning_rate(1.0, 900, 1.0), 3)

@@ -152,7 +152,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0
 
     def loss_of(progress: float) -> dict:
         turn = next(turns) % 4
-        pool = portraits if len(portraits) and progress < portrait_share and turn in (1, 2) else None
+        pool = portraits if len(portraits) and progress < portrait_share and turn < 3 else None
         clean, tokens = batch_of(full, half, ids, empty, turn == 0, generator, pool)
         clean, tokens = clean.to(device()), tokens.to(device())
         noisy, timestep, v = noised(clean, alphas_cumprod)

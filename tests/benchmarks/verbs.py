@@ -94,7 +94,7 @@ def transfer(pipe, given):
 
 def texture(pipe, given):
     """`optimize` and `guided_sample` from noise."""
-    made = {"optimised": optimize(pipe, given.texture, adain=True, **FAST, **seeded()).images[0],
+    made = {"optimised": optimize(pipe, given.texture, **FAST, **seeded()).images[0],
             "guided": guided_sample(pipe, given.texture, adain=True, **FAST_SAMPLING, **seeded()).images[0]}  # fmt: skip
     figures = {"round trip": patch_distance(decode(pipe, encode(pipe, given.texture))[0], given.texture)}
     for name, image in made.items():
