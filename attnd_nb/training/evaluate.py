@@ -204,9 +204,9 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
             "round trip": round_trip(pipe, exemplar),
             "plain": run_of(guided_sample, inner_steps=0),
             "injected": run_of(injected_sample),
-            "100 steps, unit noise": run_of(optimize, num_steps=100),
-            "100 steps": run_of(optimize, num_steps=100, adain=True),
+            "250 steps, without": run_of(optimize, num_steps=250),
             "250 steps": run_of(optimize, num_steps=250, adain=True),
+            "fast": run_of(optimize, **FAST),
             "guided": run_of(guided_sample, adain=True),
             "guided, fast": run_of(guided_sample, adain=True, **FAST_SAMPLING),
         }

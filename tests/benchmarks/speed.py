@@ -8,6 +8,7 @@ Every measurement is a process of its own, so that peak memory is its own too; t
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def _here(verb, side, pipe, style, content, size, steps, generator):
 
     fast = side == "fast"  # the same share of `steps` as of the paper's number of them
     if verb == "optimize":
-        settings = {**attnd_nb.FAST, "num_steps": max(1, steps // 8)} if fast else {"num_steps": steps}
+        settings = {**attnd_nb.FAST, "num_steps": math.ceil(steps * attnd_nb.FAST["num_steps"] / 200)} if fast else {"num_steps": steps}
         made = attnd_nb.optimize(pipe, style=style, content=content, **settings, generator=generator)
     else:
         settings = attnd_nb.FAST_SAMPLING if fast else {}
