@@ -72,6 +72,24 @@ class Distiller:
         self.source_sizes = [tuple(z.shape[-2:]) for z in z_s]
         return Target(union(styles), content, self.mask(self.shares if masked else None))
 
+    def match(self, z, references):
+        """AdaIN: the latents with the references' mean and deviation, by channel; with label maps in each region by itself.
+
+        A region of a single cell, or whose label has no cell of a reference, is left as it is.
+        """
+        weights = self.weights.references or (1.0,) * len(references)
+        if self.regions is None:
+            return match_statistics(z, references, weights)
+        own, others = self.regions.cells(z.shape[-2:], [one.shape[-2:] for one in references])
+        matched = z.clone()
+        for label in own.unique():
+            here = own == label
+            pools = [(one[..., labels == label], weight) for one, labels, weight in zip(references, others, weights) if weight]
+            pools = [(pool[..., None], weight) for pool, weight in pools if pool.shape[-1]]
+            if here.sum() > 1 and sum(pool.shape[2] for pool, _ in pools) > 1:
+                matched[..., here] = match_statistics(z[..., here][..., None], *zip(*pools))[..., 0]
+        return matched
+
     def mask(self, shares=None):
         """{layer: M of (11), or log-weights of the references, or both}, as `ad_loss` takes it; None if there is none.
 

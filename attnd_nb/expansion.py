@@ -19,7 +19,7 @@ from .arguments import (
     resolve_rate,
     resolve_weights,
 )
-from .distillation import Distiller, match_statistics
+from .distillation import Distiller
 from .images import to_pil
 from .layers import select_layers
 from .models import check_pipeline
@@ -85,7 +85,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
             if adain or inner_steps:
                 noised_s = [noise_to(one, alpha, run.generator) for one in z_s]
             if adain:
-                z = match_statistics(z, noised_s, distiller.weights.references)  # of all windows
+                z = distiller.match(z, noised_s)  # of all windows
             if inner_steps:
                 noised_c = None if z_c is None else noise_to(z_c, alpha, run.generator)
                 target = distiller.target(t_prev, noised_s, masked=False)  # for all windows and inner steps

@@ -143,6 +143,11 @@ class Regions:
         """The share of each label in each cell of the picture: (1, labels, rows, columns)."""
         return shares(self.target, len(self.names), grid)
 
+    def cells(self, grid, source_sizes):
+        """The label that has most of each cell: of the picture's (rows, columns), and of each reference's, a list."""
+        each = [shares(source, len(self.names), size) for source, size in zip(self.sources, source_sizes)]
+        return self.shares(grid)[0].argmax(0), [one[0].argmax(0) for one in each]
+
     def mask(self, target_shares, level, source_sizes):
         """M of equation (11) for one layer: (n, 1, tokens, all reference tokens) bool; None if all is allowed.
 

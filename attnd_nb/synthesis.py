@@ -18,7 +18,7 @@ from .arguments import (
     resolve_weights,
 )
 from .attention import inject
-from .distillation import Distiller, match_statistics
+from .distillation import Distiller
 from .layers import select_layers
 from .models import check_pipeline, ddim_scheduler
 from .result import Run
@@ -57,8 +57,8 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
     The paper takes one step at each. More of them share the features of style and content, which are read once a
     timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three for speed.
     `adain`: after each step of Adam, and noise before the first one too, the latent gets the style's mean and
-    deviation by channel. The loss does not see them, and Adam, whose steps are equally large in all directions, lets them
-    grow: colours burn. The paper matches them in text to image only.
+    deviation by channel, with label maps in each region by itself. The loss hardly sees them, and Adam, whose steps
+    are equally large in all directions, lets them grow: colours burn. The paper matches them in text to image only.
 
     `layers`: see `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
     weight. Noise comes from the CPU `generator`. `callback(step)` is given a `Step` after each timestep.
@@ -84,7 +84,7 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
         z_s, z_c = pictures.encode(pipe, num_images, run.generator)
         z = draw_noise(pipe, num_images, pictures.output_size, run.generator) if z_c is None else z_c.clone()
         if adain and z_c is None:
-            z = match_statistics(z, z_s, distiller.weights.references)
+            z = distiller.match(z, z_s)
         z.requires_grad_()
         adam = torch.optim.Adam([z])  # one state for the whole run
         scheduler = ddim_scheduler(pipe)
@@ -97,7 +97,7 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
             for inner in range(inner_steps):
                 distiller.update(run, adam, z, t, target, inner)
                 if adain:
-                    z.data = match_statistics(z.data, z_s, distiller.weights.references)
+                    z.data = distiller.match(z.data, z_s)
             run.end_step(z)
         return run.result(z)
 
@@ -159,7 +159,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
             if adain or inner_steps:
                 noised_s = [noise_to(one, alpha, run.generator) for one in z_s]  # z^s_{t-1}
             if adain:
-                z = match_statistics(z, noised_s, distiller.weights.references)
+                z = distiller.match(z, noised_s)
             if inner_steps:
                 noised_c = None if z_c is None else noise_to(z_c, alpha, run.generator)
                 target = distiller.target(t_prev, noised_s, noised_c)

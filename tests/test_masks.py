@@ -10,8 +10,9 @@ from conftest import picture, seed, unchanged
 from PIL import Image
 from torch.nn import functional as F
 
-from attnd_nb import Regions, Schedule, Weights, ad_loss, guided_sample, open_labels, optimize, replay
+from attnd_nb import Regions, Schedule, Weights, ad_loss, encode, guided_sample, open_labels, optimize, replay
 from attnd_nb.attention import Features
+from attnd_nb.distillation import Distiller
 from attnd_nb.layers import halved
 from attnd_nb.masks import COLOURS, members, region_colour, shares
 from attnd_nb.plots import plot_regions
@@ -325,3 +326,26 @@ def test_the_plot_lights_what_a_region_may_see():
     assert int(lit.sum()) == 32 * 64 + 64 * 64 + 32 * 64
     with pytest.raises(ValueError, match="label 2"):
         plot_regions(green, HALVES, HALVES + 1)
+
+
+def test_adain_matches_each_region_by_itself(tiny_sd, style):
+    source, target = np.zeros((64, 64), int), np.zeros((64, 64), int)
+    source[:, :24], target[40:] = 1, 1
+    z_s = encode(tiny_sd, style)
+    for verb, steps, tolerance in ((optimize, "num_steps", 1e-4), (guided_sample, "num_inference_steps", 0.02)):
+        start = dict(learning_rate=1e-9, adain=True, progress=False, generator=seed())
+        z = verb(tiny_sd, style, source_mask=source, target_mask=target, content_weight=0.1, **{steps: 1}, **start).latents
+        side = z.shape[-1]
+        border, top = side * 24 // 64, side * 40 // 64
+        for own, wanted in ((z[..., top:, :], z_s[..., :border]), (z[..., :top, :], z_s[..., border:])):
+            assert torch.allclose(own.mean((2, 3)), wanted.mean((2, 3)), atol=tolerance)
+            assert torch.allclose(own.std((2, 3)), wanted.std((2, 3)), atol=tolerance)
+
+
+def test_a_region_too_small_for_statistics_is_left_alone(tiny_sd):
+    labels = np.zeros((4, 4), int)
+    labels[0, 0] = 1
+    z, z_s = torch.randn(1, 4, 4, 4, generator=seed(1)), torch.randn(1, 4, 4, 4, generator=seed(2))
+    matched = Distiller(tiny_sd, ["mid_block.attentions.0.transformer_blocks.0.attn1"], regions=Regions(labels, [labels], (32, 32)))
+    matched = matched.match(z, [z_s])
+    assert torch.equal(matched[..., 0, 0], z[..., 0, 0]) and not torch.equal(matched, z)

@@ -97,7 +97,8 @@ def _here(verb, side, pipe, style, content, size, steps, generator):
 
     fast = side == "fast"  # the same share of `steps` as of the paper's number of them
     if verb == "optimize":
-        settings = {**attnd_nb.FAST, "num_steps": math.ceil(steps * attnd_nb.FAST["num_steps"] / 200)} if fast else {"num_steps": steps}
+        fewer = math.ceil(steps * attnd_nb.FAST["num_steps"] / 200)
+        settings = {**attnd_nb.FAST, "num_steps": fewer} if fast else {"num_steps": steps}
         made = attnd_nb.optimize(pipe, style=style, content=content, **settings, generator=generator)
     else:
         settings = attnd_nb.FAST_SAMPLING if fast else {}
