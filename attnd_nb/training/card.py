@@ -76,9 +76,9 @@ patch distance of result to style over that of content to style / edge correlati
 |---|---|---|---|---|---|---|
 {rows}"""
 
-TEXTURE = """**Texture from noise** (with AdaIN, `adain=True`, but in one column): patch distance to the exemplar.
+TEXTURE = """**Texture from noise** (`optimize` and `guided_sample` with AdaIN): patch distance to the exemplar.
 
-| exemplar | round trip | plain | KV injection | 250 steps, without | 250 steps | `FAST` | guided, 50x2 | `FAST_SAMPLING` |
+| exemplar | round trip | plain | KV injection | 100 steps | 250 steps | `FAST` | guided, 50x2 | `FAST_SAMPLING` |
 |---|---|---|---|---|---|---|---|---|
 {rows}"""
 

@@ -204,7 +204,7 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
             "round trip": round_trip(pipe, exemplar),
             "plain": run_of(guided_sample, inner_steps=0),
             "injected": run_of(injected_sample),
-            "250 steps, without": run_of(optimize, num_steps=250),
+            "100 steps": run_of(optimize, num_steps=100, adain=True),
             "250 steps": run_of(optimize, num_steps=250, adain=True),
             "fast": run_of(optimize, **FAST),
             "guided": run_of(guided_sample, adain=True),
