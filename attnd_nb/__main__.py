@@ -139,8 +139,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--texture", metavar="FILE", help="exemplar of the texture (the style)")
     parser.add_argument("--out", metavar="FOLDER", type=Path, default="out",
                         help="where the results go (%(default)s)")
-    parser.add_argument("--steps", metavar="N", type=_count, default=25,
-                        help="timesteps of Algorithm 1, with four steps of Adam at each; Algorithm 2 takes two fifths of them "
+    parser.add_argument("--steps", metavar="N", type=_count, default=16,
+                        help="timesteps of Algorithm 1, with five steps of Adam at each; Algorithm 2 takes five eighths of them "
                         "(%(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the noise (%(default)s)")
     parser.add_argument("--model", metavar="NAME", default="mini",
