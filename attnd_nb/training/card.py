@@ -76,7 +76,8 @@ patch distance of result to style over that of content to style / edge correlati
 |---|---|---|---|---|---|---|
 {rows}"""
 
-TEXTURE = """**Texture from noise** (`optimize` and `guided_sample` with AdaIN): patch distance to the exemplar.
+TEXTURE = """**Texture from noise** (`optimize` and `guided_sample` with AdaIN, 250 steps at
+rates that fall from .1 to .01): patch distance to the exemplar.
 
 | exemplar | round trip | plain | KV injection | 100 steps | 250 steps | `FAST` | guided, 50x2 | `FAST_SAMPLING` |
 |---|---|---|---|---|---|---|---|---|

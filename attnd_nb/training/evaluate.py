@@ -17,6 +17,7 @@ from PIL import Image
 from attnd_nb import (
     FAST,
     FAST_SAMPLING,
+    Schedule,
     decode,
     encode,
     guided_sample,
@@ -205,7 +206,7 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
             "plain": run_of(guided_sample, inner_steps=0),
             "injected": run_of(injected_sample),
             "100 steps": run_of(optimize, num_steps=100, adain=True),
-            "250 steps": run_of(optimize, num_steps=250, adain=True),
+            "250 steps": run_of(optimize, num_steps=250, learning_rate=Schedule(0.1, 0.01), adain=True),
             "fast": run_of(optimize, **FAST),
             "guided": run_of(guided_sample, adain=True),
             "guided, fast": run_of(guided_sample, adain=True, **FAST_SAMPLING),
