@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from attnd_nb.attention import record
 from attnd_nb.models import ddim_scheduler
-from attnd_nb.sampling import encode_prompt, mix, predict_noise
+from attnd_nb.sampling import encode_prompt, mix, predict, predict_noise
 
 LAYERS = "last6"
 
@@ -53,7 +53,7 @@ def guided_sample(pipe, z_s, z, steps, inner_steps, generator, learning_rate=0.0
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
         with torch.no_grad():
-            z = scheduler.step(predict_noise(pipe, z, t, condition), t, z, return_dict=False)[0]
+            z = scheduler.step(predict(pipe, z, t, condition), t, z, return_dict=False)[0]
         t_prev, noised = _previous(scheduler, t, z_s, generator, steps)
         with torch.no_grad():
             style = features(pipe, noised, t_prev, condition)
@@ -77,7 +77,7 @@ def expand(pipe, z_s, z, starts, side, steps, inner_steps, generator, learning_r
         for start in starts:
             crop = z[..., start : start + side]
             with torch.no_grad():
-                crop = scheduler.step(predict_noise(pipe, crop, t, condition), t, crop, return_dict=False)[0]
+                crop = scheduler.step(predict(pipe, crop, t, condition), t, crop, return_dict=False)[0]
             t_prev, noised = _previous(scheduler, t, z_s, generator, steps)
             with torch.no_grad():
                 style = features(pipe, noised, t_prev, condition)
