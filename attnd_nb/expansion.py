@@ -41,7 +41,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     `views_per_batch`, how many the model sees at once. `seamless`: with "x" the left edge continues the
     right one, with "y" the upper the lower, or "both". Windows then run across the edges, from another
     place in each pass; where one window holds the whole circle, that does the work of several, and is the
-    default.
+    default. A `stride` of half a window takes twice as long and closes a little better (tests/benchmarks/seams.py).
 
     `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
     it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,

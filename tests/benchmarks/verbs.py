@@ -102,7 +102,7 @@ def texture(pipe, given):
     return [("exemplar", given.texture), *made.items()], figures
 
 
-def text(pipe, given, prompt="a fish"):
+def text(pipe, given, prompt="a butterfly"):
     """`guided_sample` with a prompt, beside KV injection and the model alone, from one noise."""
     options = {"prompt": prompt, "num_inference_steps": STEPS, "guidance_scale": 5.0}
     images = {
