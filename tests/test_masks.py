@@ -334,7 +334,8 @@ def test_adain_matches_each_region_by_itself(tiny_sd, style):
     z_s = encode(tiny_sd, style)
     for verb, steps, tolerance in ((optimize, "num_steps", 1e-4), (guided_sample, "num_inference_steps", 0.02)):
         start = dict(learning_rate=1e-9, adain=True, progress=False, generator=seed())
-        z = verb(tiny_sd, style, source_mask=source, target_mask=target, content_weight=0.1, **{steps: 1}, **start).latents
+        maps = dict(source_mask=source, target_mask=target)
+        z = verb(tiny_sd, style, **maps, content_weight=0.1, **{steps: 1}, **start).latents
         side = z.shape[-1]
         border, top = side * 24 // 64, side * 40 // 64
         for own, wanted in ((z[..., top:, :], z_s[..., :border]), (z[..., :top, :], z_s[..., border:])):
@@ -346,6 +347,5 @@ def test_a_region_too_small_for_statistics_is_left_alone(tiny_sd):
     labels = np.zeros((4, 4), int)
     labels[0, 0] = 1
     z, z_s = torch.randn(1, 4, 4, 4, generator=seed(1)), torch.randn(1, 4, 4, 4, generator=seed(2))
-    matched = Distiller(tiny_sd, ["mid_block.attentions.0.transformer_blocks.0.attn1"], regions=Regions(labels, [labels], (32, 32)))
-    matched = matched.match(z, [z_s])
+    matched = Distiller(tiny_sd, layers=[], regions=Regions(labels, [labels], (32, 32))).match(z, [z_s])
     assert torch.equal(matched[..., 0, 0], z[..., 0, 0]) and not torch.equal(matched, z)

@@ -6,8 +6,9 @@
 
 Two materials side by side are made anew as a disc of the second in the first. In the table: the patch distance of the disc's
 inside, and of the strip above it, each to its own material; the border's width in pixels, the reciprocal of the steepest slope
-of the colour from ring to ring, where 0 is the colour outside and 1 the colour inside; and the contrast of these two colours over that of
-the materials. The truth is the disc cut from the material itself, and its round trip what the autoencoder leaves of it.
+of the colour from ring to ring, where 0 is the colour outside and 1 the colour inside; and the contrast of these two colours
+over that of the materials. The truth is the disc cut from the material itself, and its round trip what the autoencoder leaves
+of it.
 """
 
 import argparse
