@@ -40,8 +40,8 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     the last row and column clamped, so that every cell is seen. Time grows with their number, memory with
     `views_per_batch`, how many the model sees at once. `seamless`: with "x" the left edge continues the
     right one, with "y" the upper the lower, or "both". Windows then run across the edges, from another
-    place in each pass; where one window holds the whole circle, that does the work of several, and is the
-    default. A `stride` of half a window takes twice as long and closes a little better (tests/benchmarks/seams.py).
+    place in each pass, and begin every half window where one would hold the whole circle. One alone (`stride` of the
+    model's side) takes half of the time and closes a little less well (tests/benchmarks/seams.py).
 
     `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
     it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,
@@ -205,6 +205,5 @@ def _windows(pipe, size, stride, seamless):
             raise ValueError(f"stride={stride} has no effect: one window, {side * factor} pixels a side, "
                              f"holds all of {size[0]} x {size[1]}; leave it out")
     else:
-        stride = tuple(side if wrap and length <= side else max(1, side // 4)
-                       for length, wrap in zip(cells, wraps))
+        stride = tuple(max(1, side // 2 if wrap and length <= side else side // 4) for length, wrap in zip(cells, wraps))
     return Windows(cells, side, stride, seamless)

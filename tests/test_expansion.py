@@ -359,9 +359,9 @@ def short_sighted(monkeypatch):
 
 
 @pytest.mark.parametrize("size, seamless, count", [
-    ((64, 64), False, 1), ((64, 96), False, 3), ((64, 64), "both", 1), ((64, 96), "x", 6),
-    ((96, 64), "x", 3)])
-def test_one_window_is_enough_for_a_circle_that_it_holds(tiny_sd, size, seamless, count):
+    ((64, 64), False, 1), ((64, 96), False, 3), ((64, 64), "both", 4), ((64, 96), "x", 6),
+    ((96, 64), "x", 6)])
+def test_windows_begin_every_half_on_a_circle_that_one_holds(tiny_sd, size, seamless, count):
     assert len(expansion._windows(tiny_sd, size, None, seamless)) == count
 
 

@@ -32,11 +32,11 @@ def main():
     textures = {name: picture(Scene((), name, 5, Style("photo", 5)).render()) for name in MATERIALS}
     if arguments.photos:
         textures |= {path.stem: photo(arguments.photos, path.stem) for path in sorted(arguments.photos.glob("texture_*"))}
-    half = native_side(pipe) // 2
+    side = native_side(pipe)
     print("| texture | | seam x | seam y | patch distance | seconds |\n|---|---|---|---|---|---|")
     for name, texture in textures.items():
         row(name, "repeated", texture, [(texture, 0)])
-        for label, stride, shifted in (("shifts", None, True), ("windows", half, False), ("both", half, True)):
+        for label, stride, shifted in (("shifts", side, True), ("windows", side // 2, False), ("both", None, True)):
             row(name, label, texture, [made(pipe, texture, stride, shifted, seed) for seed in range(arguments.seeds)])
 
 
