@@ -112,7 +112,7 @@ class Regions:
         self.target, self.sources = maps[0], maps[1:]
         self.size = tuple(target.shape) if size is None else size
         self.weights = [1.0] * len(sources)
-        self._members = {}
+        self._members, self._cells = {}, {}
 
     def weigh(self, weights=None):
         """Settle how much each reference counts, by default alike.
@@ -145,8 +145,11 @@ class Regions:
 
     def cells(self, grid, source_sizes):
         """The label that has most of each cell: of the picture's (rows, columns), and of each reference's, a list."""
-        each = [shares(source, len(self.names), size) for source, size in zip(self.sources, source_sizes)]
-        return self.shares(grid)[0].argmax(0), [one[0].argmax(0) for one in each]
+        key = tuple(grid), tuple(source_sizes)
+        if key not in self._cells:
+            each = [shares(source, len(self.names), size) for source, size in zip(self.sources, source_sizes)]
+            self._cells[key] = self.shares(grid)[0].argmax(0), [one[0].argmax(0) for one in each]
+        return self._cells[key]
 
     def mask(self, target_shares, level, source_sizes):
         """M of equation (11) for one layer: (n, 1, tokens, all reference tokens) bool; None if all is allowed.

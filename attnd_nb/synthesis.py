@@ -27,7 +27,8 @@ from .weights import Schedule, value_at
 
 # Few timesteps with many Adam steps each, large at first and small in the end: optimize(pipe, style, **FAST), guided_sample and
 # expand(…, **FAST_SAMPLING). The first needs the latent's statistics held. It ended at two thirds of the AD loss of the paper's
-# 200 steps and within 1 % of the content loss, in 30 % of the time (tests/benchmarks/speed.py measures it).
+# 200 steps and within 1 % of the content loss, in 30 % of the time, measured on data/mini
+# (tests/benchmarks/speed.py); how large the rates may be depends on the model.
 FAST = {"num_steps": 16, "inner_steps": 5, "learning_rate": Schedule(0.15, 0.05), "adain": True}
 FAST_SAMPLING = {"num_inference_steps": 10, "inner_steps": 4, "learning_rate": Schedule(0.3, 0.01)}
 
@@ -55,7 +56,7 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
     counts that do not divide 1000 start later: 200 steps run t = 996 … 1, 300 run 898 … 1.
 
     The paper takes one step at each. More of them share the features of style and content, which are read once a
-    timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three for speed.
+    timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three and `adain`, for speed.
     `adain`: after each step of Adam, and noise before the first one too, the latent gets the style's mean and
     deviation by channel, with label maps in each region by itself. The loss hardly sees them, and Adam, whose steps
     are equally large in all directions, lets them grow: colours burn. The paper matches them in text to image only.
@@ -112,7 +113,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     `prompt`: a text, or a list of them; each gives `num_images`. `guidance_scale`: classifier-free
     guidance, by default 7.5 with a prompt and 1 (none) without; `negative_prompt` goes with it.
     `inner_steps=0` is the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
-    and deviation, by channel, to those of the noised style (for text to image; the paper then uses
+    and deviation, by channel (and region), to those of the noised style (for text to image; the paper then uses
     learning_rate .015). `guided_sample(pipe, style, **FAST_SAMPLING)` sets steps and rate, here a `Schedule`, for speed.
 
     `content`: its queries, noised equally, hold the structure with `content_weight`, and the size follows it.

@@ -5,7 +5,8 @@
 
 The picture at the top of a lesson is the last one that its cell tagged "top" shows; a small copy goes to `pictures/`, for the
 README. With `--accept`, a number that lies further from the expected one than a quarter of its tolerance
-(`attnd_nb.exercises.report`) becomes the expected one: read the text around it again.
+(`attnd_nb.exercises.report`) becomes the expected one: read the text around it again. Other lines that a lesson did not say
+before are listed, too.
 """
 
 import argparse
@@ -38,8 +39,9 @@ def main():
 
 
 def execute(path, accept=False):
-    """Runs one notebook in place, from a clean state; returns the lines of the numbers that moved."""
+    """Runs one notebook in place, from a clean state; returns the numbers that moved, and whatever else it says anew."""
     notebook = nbformat.read(path, as_version=4)
+    said = _said(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -49,6 +51,7 @@ def execute(path, accept=False):
     if accept:
         for cell in notebook.cells:
             _accept(cell)
+    moved += [f"now says: {line}" for line in sorted(_said(notebook) - said) if "(±" not in line]
     _attach_top(notebook, path)
     notebook.metadata.pop("widgets", None)  # GitHub refuses notebooks with half of a widget's state
     notebook.metadata.get("language_info", {}).clear()
@@ -59,9 +62,16 @@ def execute(path, accept=False):
     return moved
 
 
+def _said(notebook):
+    return {line for cell in notebook.cells for text in _texts(cell) for line in text.splitlines()}
+
+
 def _moved(cell):
-    texts = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
-    return [match for text in texts for match in MOVED.finditer(text)]
+    return [match for text in _texts(cell) for match in MOVED.finditer(text)]
+
+
+def _texts(cell):
+    return [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
 
 
 def _accept(cell):

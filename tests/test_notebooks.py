@@ -75,6 +75,8 @@ def _faults_of_code(cell, where):
         shown = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
         if MACHINE.search(shown):
             yield f"{where} prints a path of one machine: {MACHINE.search(shown)[0]}"
+        if re.search(r"(package's agree|is guided_sample|as the package's): +False", shown):
+            yield f"{where} says that its own code and the package's differ"
         if re.search(r"\b0x[0-9a-f]{6,}", shown):
             yield f"{where} prints an address"
 
@@ -106,6 +108,8 @@ SPOILS = {
     "prints a path": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({"output_type": "stream", "name": "stdout", "text": ELSEWHERE})]),
     "wrote to stderr": lambda nb, code: _set(code[1], outputs=[nbformat.from_dict(STREAM)]),
+    "its own code and the package's differ": lambda nb, code: _set(code[1], outputs=[
+        nbformat.from_dict({**STREAM, "name": "stdout", "text": "the lesson's loop and the package's agree: False"})]),
     "prints an address": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({**STREAM, "name": "stdout", "text": "<object at 0x7f3a2b1c>"})]),
     "hardly a picture": lambda nb, code: nb.cells[0].pop("attachments"),
