@@ -139,6 +139,32 @@ def test_frozen_puts_back_what_it_found(tiny_sd):
         tiny_sd.vae.eval()
 
 
+def test_frozen_convolutions_forget_their_input_and_give_the_same_gradient(tiny_sd):
+    convolution = tiny_sd.unet.down_blocks[0].downsamplers[0].conv
+    x = torch.randn(2, convolution.in_channels, 8, 8, requires_grad=True)
+    assert convolution.stride == (2, 2) and convolution.bias is not None
+
+    def kept_and_gradient():
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one) or one, lambda one: one):
+            y = convolution(x)
+        return kept, torch.autograd.grad(y.square().sum(), x)[0], y
+
+    convolution.requires_grad_(False)
+    try:
+        kept, expected, y = kept_and_gradient()
+        assert any(one is x for one in kept)  # PyTorch's own way, for nothing
+        with frozen(tiny_sd):
+            kept, gradient, same = kept_and_gradient()
+            assert kept and not any(one is x for one in kept)
+            with torch.no_grad():
+                assert torch.equal(convolution(x), y)
+        assert torch.equal(same, y) and torch.equal(gradient, expected)
+        assert any(one is x for one in kept_and_gradient()[0])
+    finally:
+        convolution.requires_grad_(True)
+
+
 def test_prompts_condition_the_prediction(any_pipe):
     z, t = torch.randn(2, 8, 8, 8), torch.tensor(501)
     condition, negative = encode_prompt(any_pipe, ["a", "b"], guidance=True)

@@ -56,13 +56,13 @@ Written by `python -m attnd_nb.training evaluate`.
 - Detail finer than about four pixels is lost by the autoencoder.
 """
 
-PROMPTS = """**Prompts**: share of samples (25 DDIM steps, guidance 5) in which a small classifier trained on the world finds
+PROMPTS = """**Prompts**: share of samples (25 DDIM steps, guidance 7.5) in which a small classifier trained on the world finds
 what the prompt names; beside it the same scenes drawn by the world itself, which is all that the classifier can find.
 
 | | thing | material | style |
 |---|---|---|---|
 {rows}"""
-STYLED = """**Prompts in a picture's style** (`guided_sample` with AdaIN, 25 steps, guidance 5): share of samples in which the
+STYLED = """**Prompts in a picture's style** (`guided_sample` with AdaIN, 25 steps, guidance 7.5): share of samples in which the
 classifier finds the prompt's thing, and mean patch distance to the style.
 
 | | things | style |

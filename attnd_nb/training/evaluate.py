@@ -109,7 +109,7 @@ def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
     pipe.set_progress_bar_config(disable=True)
     drawn = []
     for i in tqdm(range(0, count, 8), desc="prompts"):
-        drawn += pipe(texts[i : i + 8], num_inference_steps=25, guidance_scale=5.0, generator=seeded()).images
+        drawn += pipe(texts[i : i + 8], num_inference_steps=25, generator=seeded()).images
     rendered = [picture(scene.render()) for scene in scenes]
     contact_sheet([list(zip(texts[i : i + 8], drawn[i : i + 8])) for i in range(0, min(count, 32), 8)],
                   path=run / "sheet_prompts.png", tile=192)  # fmt: skip
@@ -127,7 +127,7 @@ def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: i
     """
     names = recogniser.labels()["thing"][:count]
     style = photo(photos, PHOTO_PAIRS[0][1]) if photos else world_pair(*WORLD_PAIRS[0])[1]
-    common = {"style": style, "prompt": [f"a {name}" for name in names], "num_inference_steps": steps, "guidance_scale": 5.0}
+    common = {"style": style, "prompt": [f"a {name}" for name in names], "num_inference_steps": steps}
     made = {
         "the model alone": guided_sample(pipe, **common, inner_steps=0, generator=seeded()),
         "KV injection": injected_sample(pipe, **common, generator=seeded()),

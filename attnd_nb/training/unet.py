@@ -182,7 +182,7 @@ def sheet(run: Path, model: Denoiser, tokenizer, step: int) -> None:
 
     pipe = pipeline(run, model, tokenizer).to(device())
     noise = torch.Generator().manual_seed(0)
-    images = pipe(PROMPTS, num_inference_steps=25, guidance_scale=5.0, generator=noise, height=256, width=256).images
+    images = pipe(PROMPTS, num_inference_steps=25, generator=noise, height=256, width=256).images
     row = Image.new("RGB", (256 * len(images), 256))
     for column, image in enumerate(images):
         row.paste(image, (256 * column, 0))

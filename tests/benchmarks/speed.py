@@ -113,21 +113,19 @@ def _plain(verb, pipe, z_s, z_c, size, steps, generator):
     import torch
 
     import attnd_nb
-    from attnd_nb.models import frozen
 
-    with frozen(pipe):
-        if verb == "optimize":
-            z = plain.optimize(pipe, z_s, z_c, 0.25, steps)
+    if verb == "optimize":
+        z = plain.optimize(pipe, z_s, z_c, 0.25, steps)
+    else:
+        noise = attnd_nb.draw_noise(pipe, 1, size, generator)
+        if verb == "guided_sample":
+            z = plain.guided_sample(pipe, z_s, noise, steps, 2, generator)
         else:
-            noise = attnd_nb.draw_noise(pipe, 1, size, generator)
-            if verb == "guided_sample":
-                z = plain.guided_sample(pipe, z_s, noise, steps, 2, generator)
-            else:
-                side = z_s.shape[-1]
-                starts = range(0, noise.shape[-1] - side + 1, side // 4)
-                z = plain.expand(pipe, z_s, noise, starts, side, steps, 2, generator)
-        with torch.no_grad():
-            attnd_nb.decode(pipe, z)  # the verbs return pictures, too
+            side = z_s.shape[-1]
+            starts = range(0, noise.shape[-1] - side + 1, side // 4)
+            z = plain.expand(pipe, z_s, noise, starts, side, steps, 2, generator)
+    with torch.no_grad():
+        attnd_nb.decode(pipe, z)  # the verbs return pictures, too
     return z
 
 

@@ -104,7 +104,7 @@ def texture(pipe, given):
 
 def text(pipe, given, prompt="a butterfly"):
     """`guided_sample` with a prompt, beside KV injection and the model alone, from one noise."""
-    options = {"prompt": prompt, "num_inference_steps": STEPS, "guidance_scale": 5.0}
+    options = {"prompt": prompt, "num_inference_steps": STEPS}
     images = {
         "the model alone": guided_sample(pipe, given.style, inner_steps=0, **options, **seeded()).images[0],
         "KV injection": injected_sample(pipe, given.style, **options, **seeded()).images[0],
