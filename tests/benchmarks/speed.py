@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,10 +27,11 @@ def main():
     parser.add_argument("--steps", type=int, help="steps of each verb (200 of optimize, 50 of the others)")
     parser.add_argument("--verbs", nargs="+", choices=VERBS, default=VERBS, help="which to measure (all)")
     parser.add_argument("--rounds", type=int, default=2, help="how often each side is measured (%(default)s)")
+    parser.add_argument("--half", action="store_true", help="here and fast inside attnd_nb.stored_in_half()")
     parser.add_argument("--one", nargs=2, metavar=("VERB", "SIDE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(*arguments.one, arguments.model, arguments.steps)))
+        print(json.dumps(measure(*arguments.one, arguments.model, arguments.steps, arguments.half)))
         return
     print("| verb | seconds, plain | here | ratio | memory, ratio | AD loss, plain | here | content loss, plain | here |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -49,13 +51,15 @@ def _in_a_process(verb, side, arguments):
     command = [sys.executable, __file__, "--one", verb, side, "--model", arguments.model]
     if arguments.steps:
         command += ["--steps", str(arguments.steps)]
+    if arguments.half:
+        command += ["--half"]
     environment = {**os.environ, "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error",
                    "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed is given back, and the peak is what was needed
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return json.loads(out.splitlines()[-1])
 
 
-def measure(verb, side, model, steps):
+def measure(verb, side, model, steps, half=False):
     """Seconds without loading, MiB above what was taken before (Linux), and the result's losses, summed over t = 1 … 801."""
     import torch
 
@@ -70,23 +74,24 @@ def measure(verb, side, model, steps):
     size = [side * edge // 256 for side in WIDE] if verb == "expand" else [edge, edge]
     steps = steps or (200 if verb == "optimize" else 50)
     generator = torch.Generator().manual_seed(0)
-    before, start = _new_peak(), time.perf_counter()
+    before, start = new_peak(), time.perf_counter()
     if side == "plain":
         z = _plain(verb, pipe, z_s, z_c, size, steps, generator)
     else:
-        z = _here(verb, side, pipe, style, content, size, steps, generator)
+        with attnd_nb.stored_in_half() if half else nullcontext():
+            z = _here(verb, side, pipe, style, content, size, steps, generator)
     seconds = time.perf_counter() - start
-    memory = _memory("VmHWM") - before
+    memory = process_memory("VmHWM") - before
     return {"seconds": seconds, "memory": memory, **_losses(pipe, z[..., : z_s.shape[-1]], z_s, z_c)}  # of the first window
 
 
-def _new_peak():
+def new_peak():
     """Lets the kernel forget the peak so far, which loading has set; returns MiB in use now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
+    return process_memory("VmRSS")
 
 
-def _memory(field):
+def process_memory(field):
     """MiB of this process, from Linux: VmRSS in use, VmHWM its peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024

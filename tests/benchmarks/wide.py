@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from speed import _memory, _new_peak
+from speed import new_peak, process_memory
 
 from attnd_nb import FAST_SAMPLING, expand, load_pipeline, open_image
 from attnd_nb.metrics import copied_share, patch_distance, seam_strength
@@ -37,10 +37,10 @@ def main():
     print("|---|---|---|---|---|---|---|")
     for height, width in SIZES:
         options = {"stride": HALF // pipe.vae_scale_factor} if max(height, width) > 256 else {}
-        before, start = _new_peak(), time.perf_counter()
+        before, start = new_peak(), time.perf_counter()
         image = expand(pipe, exemplar, size=(height, width), adain=True, generator=torch.Generator().manual_seed(0), **options,
                        **FAST_SAMPLING).images[0]  # fmt: skip
-        seconds, memory = time.perf_counter() - start, _memory("VmHWM") - before
+        seconds, memory = time.perf_counter() - start, process_memory("VmHWM") - before
         edges = {axis: list(range(HALF - 1, side - 1, HALF)) for axis, side in (("x", width), ("y", height))}
         seam = max(seam_strength(image, axis=axis, at=at, period=8) for axis, at in edges.items())
         windows = (2 * height // 256 - 1) * (2 * width // 256 - 1)
