@@ -18,7 +18,7 @@ from . import Exercise, Wrong, given, require
 # The failure that the lesson explains; a learner's own is told in other words.
 EXAMPLE = (
     "The result stops short of the style: its patches are not yet those of the style picture.",
-    "The optimiser was stopped too early.",
+    "Nobody held the statistics of the latent.",
 )
 SAMPLES = ("content", "style", "texture")
 FEWEST_RESULTS, FEWEST_WORDS = 3, 15
