@@ -215,8 +215,8 @@ def frozen(pipe):
 class _FrozenConvolutions(TorchFunctionMode):
     """Inside, a convolution whose weight wants no gradient forgets its input.
 
-    PyTorch keeps it in any case, for the gradient of the weight. Without it a gradient of the latents takes three quarters of
-    the memory, and is the same to the bit.
+    PyTorch keeps it in any case, for the gradient of the weight. Without it a gradient of the latents is the same to the bit, and
+    takes .74 (data/mini at 256 pixels) to .85 (SD 1.5 at 512) of the memory.
     """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):

@@ -61,7 +61,7 @@ def stored_in_half():
         with stored_in_half():
             result = optimize(pipe, style="x.png", content="y.png")
 
-    A gradient of SD 1.5 at 512 pixels on a CPU then takes 0.64 of the memory and no more time. The forward pass stays as
+    A gradient of SD 1.5 at 512 pixels on a CPU then takes 0.65 of the memory and no more time. The forward pass stays as
     it is, to the bit; gradients are rounded by about 0.5 %, so the result is another one that is as good. Without effect on
     models in half precision. (Not float16, which ends at 65,504; and weights are not copied, as they need no gradient.)
 
