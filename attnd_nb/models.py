@@ -203,7 +203,9 @@ def frozen(pipe):
             weight.requires_grad_(False)
         for module, _ in modules:
             module.training = False
-        with _FrozenConvolutions():
+        # What a checkpoint computes again, during the backward pass, no function mode sees: it would not find what it kept.
+        checkpoints = any(getattr(network, "is_gradient_checkpointing", False) for network in _networks(pipe))
+        with contextlib.nullcontext() if checkpoints else _FrozenConvolutions():
             yield pipe
     finally:
         for weight, required in weights:

@@ -55,6 +55,17 @@ def test_what_waits_for_the_backward_pass_takes_half_the_memory(tiny_sd, style, 
     assert 0 < (rounded - exact).norm() < 0.02 * exact.norm() and torch.equal(losses[0], same[0])
 
 
+def test_gradient_checkpointing_changes_no_result(tiny_sd, style, content):
+    settings = dict(style=style, content=content, num_steps=2, progress=False)
+    expected = optimize(tiny_sd, **settings).latents
+    tiny_sd.unet.enable_gradient_checkpointing()
+    try:
+        found = optimize(tiny_sd, **settings).latents
+    finally:
+        tiny_sd.unet.disable_gradient_checkpointing()
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
 def test_optimize_is_algorithm_one(tiny_sd, style, content):
     """Against a transcription without early stop, batches, freezing or any of the package's machinery."""
     from diffusers.models.attention_processor import AttnProcessor
