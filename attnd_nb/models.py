@@ -204,7 +204,7 @@ def frozen(pipe):
         for module, _ in modules:
             module.training = False
         # What a checkpoint computes again, during the backward pass, no function mode sees: it would not find what it kept.
-        checkpoints = any(getattr(network, "is_gradient_checkpointing", False) for network in _networks(pipe))
+        checkpoints = any(getattr(module, "gradient_checkpointing", False) for module, _ in modules)
         with contextlib.nullcontext() if checkpoints else _FrozenConvolutions():
             yield pipe
     finally:
