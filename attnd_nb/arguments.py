@@ -120,9 +120,10 @@ def open_maps(source_mask, target_mask, styles):
 def check_steps(pipe, **counts):
     check_count(1, **counts)
     ((name, value),) = counts.items()
-    limit = pipe.scheduler.config.num_train_timesteps
+    config = pipe.scheduler.config
+    limit = config.num_train_timesteps - config.get("steps_offset", 0)  # beyond it DDIM would begin after the last timestep
     if value > limit:
-        raise ValueError(f"{name}={value}, but the model knows {limit} timesteps only")
+        raise ValueError(f"{name}={value}, but the model has timesteps for {limit} at most")
 
 
 def check_count(least, **counts):
@@ -172,10 +173,14 @@ def resolve_weights(pipe, pictures, layers, content_weight, weights):
     regions, styles = pictures.regions, sum(name.startswith("style_") for name in pictures.images)
     content = "content" in pictures.images or regions is not None
     if weights is None:
-        default = 0.25 if "content" in pictures.images else 0.15
-        content_weight = resolve_weight(content or None, content_weight, default)
         if regions is not None:
             regions.weigh(None)
+        if not content:
+            check_effect("without content", content_weight=content_weight)
+            return None, None
+        if content_weight is None:
+            content_weight = 0.25 if "content" in pictures.images else 0.15
+        check_weight("content_weight", content_weight)
         return content_weight, None
     weights = Weights(**weights) if isinstance(weights, Mapping) else weights
     if not isinstance(weights, Weights):
@@ -205,16 +210,6 @@ def _full_names(pipe, weighed, layers):
     if not any(names.get(name, 1) for name in layers):
         raise ValueError("weights gives every layer that is read 0, which leaves nothing to optimise")
     return names
-
-
-def resolve_weight(content, content_weight, default=0.25):
-    if content is None:
-        if content_weight is not None:
-            raise ValueError(f"content_weight={content_weight} has no effect without content")
-        return None
-    content_weight = default if content_weight is None else content_weight
-    check_weight("content_weight", content_weight)
-    return content_weight
 
 
 def check_aspect(size, **originals):

@@ -197,7 +197,7 @@ def attention_map(features, queries=None, reference=None):
     >>> attention_map(Features(x, x, x, x), queries=[0])[0, 0]
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
-    query, key = features.query, features.key
+    query, key = features.query.float(), features.key.float()  # float16 could not hold some models' products
     if queries is not None:
         queries = [queries] if isinstance(queries, int) else list(queries)
         tokens = query.shape[2]
@@ -206,6 +206,6 @@ def attention_map(features, queries=None, reference=None):
             raise ValueError(f"query tokens {outside} do not exist; this layer has {tokens}")
         query = query[:, :, queries]
     if reference is not None:
-        key = _tokens_side_by_side([reference.key]).expand(len(query), -1, -1, -1)
+        key = _tokens_side_by_side([reference.key]).float().expand(len(query), -1, -1, -1)
     logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
     return logits.softmax(dim=-1)

@@ -9,17 +9,15 @@ every latent stays what it was.
 """
 
 import functools
-import os
 
 import torch
 from torch.func import functional_call
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from .arguments import check_count, check_positive
-from .images import encode, fit_size, open_image, scaling, to_tensor
+from .images import encode, open_fitted, scaling, to_tensor
 from .models import check_pipeline, device_of, frozen
-from .result import seeded
+from .result import progress_bar, seeded
 
 PARTS = ("decoder.", "post_quant_conv.")
 
@@ -53,7 +51,7 @@ class tuned_decoder:
 
     def __exit__(self, *error):
         for weight, original in self.originals.pop():
-            weight.data = original
+            weight.data = original.to(weight)  # the very same tensor, unless the pipeline moved inside
 
 
 def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resolution=None, generator=None,
@@ -91,8 +89,7 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
     losses = []
     with frozen(pipe), torch.enable_grad():
         batches = _whole(pipe, pictures) if crop is None else _Crops(pipe, pictures, crop, generator)
-        hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's notebook bar does not look itself
-        for _ in tqdm(range(steps), desc="tune_decoder", disable=hidden):
+        for _ in progress_bar(progress, iterable=range(steps), desc="tune_decoder"):
             adam.zero_grad()
             losses.append(0)
             for latents, pixels in batches:
@@ -131,8 +128,7 @@ def _open(pipe, images, resolution):
     images = list(images) if isinstance(images, (list, tuple)) else [images]
     if not images:
         raise ValueError("images is an empty list; give at least one picture")
-    opened = [open_image(image) for image in images]
-    return [open_image(image, fit_size(pipe, (image.height, image.width), resolution)) for image in opened]
+    return [open_fitted(pipe, image, resolution) for image in images]
 
 
 def _pair(pipe, image):

@@ -42,6 +42,8 @@ class Distiller:
         if regions is not None:
             self.shares = regions.shares([side // pipe.vae_scale_factor for side in regions.size])
         self.grids = {}  # {layer: (how often it halves the latents, tokens of each reference)}
+        self.source_sizes = None  # of the references' latents
+        self.whole_mask = None  # of the whole picture, the same at every timestep
 
     def read(self, latents, t):
         """Features of latents (n, channels, h, w) at t, by layer; the forward pass ends at the last one."""
@@ -68,9 +70,11 @@ class Distiller:
         styles, content = records[: len(z_s)], None if z_c is None else records[-1]
         for name in self.layers:
             tokens = [one[name].key.shape[2] for one in styles]
-            self.grids[name] = token_level(tokens[0], z_s[0].shape[-2:]), tokens
+            self.grids[name] = token_level(tokens[0], z_s[0].shape[-2:]), tuple(tokens)
         self.source_sizes = [tuple(z.shape[-2:]) for z in z_s]
-        return Target(union(styles), content, self.mask(self.shares if masked else None))
+        if self.whole_mask is None and masked:
+            self.whole_mask = self.mask(self.shares)
+        return Target(union(styles), content, self.whole_mask if masked else self.mask())
 
     def match(self, z, references):
         """AdaIN: the latents with the references' mean and deviation, by channel; with label maps in each region by itself.
@@ -95,24 +99,34 @@ class Distiller:
 
         `shares` (n, labels, h, w): of each label in each cell of the latents, whole or windows; see `Regions.shares`.
         """
-        masks = {}
-        for name, (level, tokens) in self.grids.items():
-            allowed = None if shares is None else self.regions.mask(shares, level, self.source_sizes)
-            logits = self.weights.logits(tokens)
-            if allowed is not None and logits is not None:
-                allowed = logits.where(allowed, -torch.inf)
-            found = logits if allowed is None else allowed
-            masks[name] = None if found is None else found.to(device_of(self.pipe))
+        by_grid = {grid: self._mask_of(shares, *grid) for grid in set(self.grids.values())}  # shared by layers of one resolution
+        masks = {name: by_grid[grid] for name, grid in self.grids.items()}
         return masks if any(one is not None for one in masks.values()) else None
 
+    def _mask_of(self, shares, level, tokens):
+        allowed = None if shares is None else self.regions.mask(shares, level, self.source_sizes)
+        logits = self.weights.logits(tokens)
+        if allowed is not None and logits is not None:
+            allowed = logits.where(allowed, -torch.inf)
+        found = logits if allowed is None else allowed
+        return None if found is None else found.to(device_of(self.pipe))
+
+    @torch.enable_grad()
     def gradient(self, z, t, target):
-        """dL_total/dz, read at t, and (total, ad, content) as `Run.update` takes them: (3) to (5), (12)."""
+        """dL_total/dz, read at t, and (total, ad, content) as `Run.update` takes them: (3) to (5), (12).
+
+        Raises FloatingPointError where float16 cannot hold it.
+        """
         features = self.read(z, t)
         ad = ad_loss(features, target.style, reduction="layers", mask=target.mask)
         content = {} if target.content is None else content_loss(features, target.content, reduction="layers")
         total = self.weights.total(ad, content, self.way(t))
         # grad, not backward: nothing but z gets a gradient, whatever the weights say.
         (gradient,) = torch.autograd.grad(total * self.scale, z)
+        if self.scale > 1 and not gradient.isfinite().all():  # Adam would carry one infinity into every later step
+            raise FloatingPointError(
+                f"at t={int(t)} the gradient left float16's range, ±65,504; load the pipeline in torch.bfloat16 or torch.float32"
+            )
         return gradient / self.scale, (total, ad, content)
 
     def update(self, run, adam, z, t, target, inner=0):

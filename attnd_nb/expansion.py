@@ -4,11 +4,7 @@ MultiDiffusion (Bar-Tal et al., 2023) around Algorithm 2: the model sees windows
 on, and what it says of a cell in several windows is averaged.
 """
 
-import copy
-from dataclasses import replace
-
 import torch
-from tqdm.auto import tqdm
 
 from .arguments import (
     Pictures,
@@ -20,18 +16,17 @@ from .arguments import (
     resolve_weights,
 )
 from .distillation import Distiller
-from .images import to_pil
 from .layers import select_layers
 from .models import check_pipeline
-from .result import Run
-from .sampling import Condition, Denoiser, draw_noise, noise_to
+from .result import Run, progress_bar
+from .sampling import Denoiser, draw_noise, noise_to
 from .tiling import Windows, decode_tiled, native_side, wrapped_axes
 from .weights import value_at
 
 
 def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None, content_weight=None,
            source_mask=None, target_mask=None, num_images=1, guidance_scale=None, num_inference_steps=50,
-           inner_steps=2, learning_rate=0.05, adain=False, seamless=False, stride=None, views_per_batch=8, layers="last6",
+           inner_steps=2, learning_rate=None, adain=False, seamless=False, stride=None, views_per_batch=8, layers="last6",
            weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2 over overlapping windows: pictures larger than the model's, or seamless ones. A `Result`.
 
@@ -45,7 +40,8 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
 
     `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
     it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,
-    guidance, weights and the rest: see `guided_sample`, which this is, to the bit, where one window is the whole.
+    guidance, weights and the rest: see `guided_sample`, which this is where one window is the whole: without content to the bit,
+    with it but for rounding (there it is read in one batch with the style).
 
     A timestep takes 1 + `inner_steps` passes over all windows. The first averages DDIM's z_{t-1}. Each
     other averages the windows' *gradients* and makes one Adam step of the whole latent: Algorithm 2 with
@@ -59,16 +55,17 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     """
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
-    learning_rate = resolve_rate(learning_rate)
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images, views_per_batch=views_per_batch)
     if not inner_steps:
         check_effect("with inner_steps=0", content=content, content_weight=content_weight, target_mask=target_mask,
-                     weights=weights)
+                     weights=weights, learning_rate=learning_rate)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     layers = list(select_layers(pipe, layers))
     pictures = Pictures(pipe, style, content, size, resolution, None, source_mask, target_mask, wide=True)
-    content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
+    if inner_steps:
+        learning_rate = resolve_rate(0.05 if learning_rate is None else learning_rate)
+        content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
     size = pictures.output_size
 
     with WideRun(pipe, "expand", locals(), pictures, generator, False, callback) as run:
@@ -107,12 +104,11 @@ class Sweep:
     def show_progress(self, passes, progress):
         """One bar, counted in windows: a timestep of a large picture takes minutes."""
         total = passes * len(self.windows) * self.denoiser.rows
-        options = {} if progress else {"disable": True}  # passing False would overrule TQDM_DISABLE
-        self.bar = self.run.stack.enter_context(tqdm(total=total, desc="expand", unit=" windows", **options))
+        self.bar = self.run.stack.enter_context(progress_bar(progress, total=total, desc="expand", unit=" windows"))
 
     def denoised(self, z, t):
         """z_{t-1}: the mean of the windows' DDIM steps, which are linear in ε, so DDIM with the mean ε."""
-        return self._mean(lambda rows, crops: _step(self.denoiser, crops, t, rows), z)
+        return self._mean(lambda rows, crops: self.denoiser.step(crops, t, rows), z)
 
     def update(self, adam, z, t, target, content, inner):
         """`Distiller.update`, by the gradient of all windows."""
@@ -163,17 +159,6 @@ class Sweep:
         return self.windows.mean(counted, *tensors, batch=self.batch, shift=shift)
 
 
-def _step(denoiser, crops, t, rows):
-    """`denoiser.step` for crops that belong to some of its prompts, by index."""
-    def of_rows(condition):
-        pooled = None if condition.pooled is None else condition.pooled[rows]
-        return Condition(condition.encoder_hidden_states[rows], pooled)
-    chosen = copy.copy(denoiser)
-    both = denoiser.condition
-    chosen.condition = tuple(map(of_rows, both)) if isinstance(both, tuple) else of_rows(both)
-    return chosen.step(crops, t)
-
-
 def _averaged(losses):
     """(count, total, ad, content) of each batch to the mean (total, ad, content) over all crops."""
     counts, totals, ads, contents = zip(*losses)
@@ -189,10 +174,8 @@ def _averaged(losses):
 class WideRun(Run):
     """A run whose result is decoded in tiles, and across the edges that wrap."""
 
-    def result(self, latents):
-        images = to_pil(decode_tiled(self.pipe, latents, self.settings["arguments"]["seamless"]))
-        small = super().result(latents[..., :1, :1])
-        return replace(small, images=images, latents=latents.detach().float().cpu())
+    def decoded(self, latents):
+        return decode_tiled(self.pipe, latents, self.settings["arguments"]["seamless"])
 
 
 def _windows(pipe, size, stride, seamless):

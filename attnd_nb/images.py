@@ -206,6 +206,12 @@ def fit_size(pipe, size, resolution=None):
     return nearest_size(pipe, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
+def open_fitted(pipe, source, resolution=None):
+    """A picture, as `open_image` takes it, at the size at which it is worked on; see `fit_size`."""
+    image = open_image(source)
+    return open_image(image, fit_size(pipe, (image.height, image.width), resolution))
+
+
 @torch.no_grad()
 def encode(pipe, image, size=None):
     """Pictures to latents: (n, channels, height / f, width / f), float32, scaled as the UNet expects.

@@ -9,6 +9,7 @@ counted: a map may have any numbers or colours, and what they are called changes
 import colorsys
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def _numbers(source):
         source = source.detach().cpu().numpy()
     elif isinstance(source, (str, os.PathLike)):
         open_image(source)  # for its errors
-        with Image.open(source) as image:
+        with Image.open(Path(source).expanduser()) as image:
             source = np.asarray(image) if image.mode.startswith("I") else None
     elif isinstance(source, Image.Image):
         source = np.asarray(source) if source.mode.startswith("I") else None
@@ -107,6 +108,8 @@ class Regions:
         order = first.argsort()
         numbers = order.argsort()[numbers]
         self.names = [label_name(int(label)) for label in labels[order]]
+        if len(self.names) > MOST_LABELS:
+            raise ValueError(f"the label maps have {len(self.names)} labels together; {MOST_LABELS} are possible")
         pieces = np.split(numbers, np.cumsum([target.size, *(source.size for source in sources)])[:-1])
         maps = [torch.from_numpy(piece.reshape(one.shape)) for piece, one in zip(pieces, [target, *sources])]
         self.target, self.sources = maps[0], maps[1:]

@@ -220,10 +220,10 @@ def copied_share(image, exemplar, patch: int = 8, tolerance: float = 1.0) -> flo
     (1.0, 0.0)
     """
     image, exemplar = _tensor(image), _tensor(exemplar)
-    if min(*image.shape[-2:], *exemplar.shape[-2:]) < 2 * patch:
+    if min(image.shape[-2:]) < 4 * patch or min(exemplar.shape[-2:]) < 2 * patch:
         raise ValueError(
-            f"copied_share: pictures of {_size(image)} and {_size(exemplar)} pixels; "
-            f"at least {2 * patch} a side are needed, or a smaller patch"
+            f"copied_share: pictures of {_size(image)} and {_size(exemplar)} pixels; at least {4 * patch} and "
+            f"{2 * patch} a side are needed, or a smaller patch"
         )
     image, exemplar = F.avg_pool2d(image, 2), F.avg_pool2d(exemplar, 2)
     rows, columns = (side // patch for side in image.shape[-2:])

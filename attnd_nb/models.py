@@ -9,7 +9,7 @@ import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 from torch.overrides import TorchFunctionMode
 
-# Revisions are commits on the hub, so that a course given in two years loads the same weights.
+# Revisions are commits on the hub, so that a course given in two years loads the same weights; of sd21's none is known to us.
 HUB = {
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"),
     # stabilityai withdrew its own repository; this is the community's copy of the 768 px model.
@@ -40,9 +40,9 @@ def load_pipeline(name="mini", device=None, dtype=None):
     dtype = dtype or default_dtype(device)
     source, revision = _locate(name)
     if Path(source).is_file():
-        pipe = _from_single_file(Path(source))
+        pipe = _from_single_file(Path(source), dtype)
     else:
-        pipe = _from_folder_or_hub(source, revision)
+        pipe = _from_folder_or_hub(source, revision, dtype)
     pipe.scheduler = ddim_scheduler(pipe)
     with _quiet():  # diffusers 0.42 warns of an empty list of modules to be kept in float32
         pipe.to(device, dtype)
@@ -113,7 +113,7 @@ def _locate(name):
     return name, None
 
 
-def _from_folder_or_hub(source, revision):
+def _from_folder_or_hub(source, revision, dtype):
     local = Path(source).is_dir()
     try:
         if local:
@@ -126,12 +126,12 @@ def _from_folder_or_hub(source, revision):
             extra["requires_safety_checker"] = False
         with _quiet():
             return DiffusionPipeline.from_pretrained(
-                source, revision=revision, use_safetensors=True, local_files_only=local, **extra
+                source, revision=revision, dtype=dtype, use_safetensors=True, local_files_only=local, **extra
             )
-    except (OSError, ConnectionError) as error:
+    except OSError as error:  # ConnectionError among them
         if local:
             raise ValueError(f"the pipeline folder {source!r} cannot be loaded: {error}") from error
-        raise ConnectionError(_unreachable(source, revision)) from error
+        raise ConnectionError(f"{_unreachable(source, revision)} The error was: {error}") from error
 
 
 def _unreachable(source, revision):
@@ -144,7 +144,7 @@ def _unreachable(source, revision):
     )
 
 
-def _from_single_file(path):
+def _from_single_file(path, dtype):
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from safetensors import SafetensorError, safe_open
 
@@ -162,11 +162,11 @@ def _from_single_file(path):
     cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd15")
     try:
         with _quiet():
-            return cls.from_single_file(str(path), **({} if sdxl else {"safety_checker": None}))
-    except (OSError, ConnectionError) as error:
+            return cls.from_single_file(str(path), dtype=dtype, **({} if sdxl else {"safety_checker": None}))
+    except OSError as error:
         raise ConnectionError(
             "a single-file checkpoint holds weights only; its configuration and tokenizer "
-            "come from the hub. " + _unreachable(*HUB[known])
+            f"come from the hub. {_unreachable(*HUB[known])} The error was: {error}"
         ) from error
 
 
@@ -237,6 +237,7 @@ class _FrozenConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (weight,) = ctx.saved_tensors
+        weight = weight.to(gradient)  # under autocast the gradient comes in half precision
         towards_x = torch.nn.grad.conv2d_input(ctx.shape, weight, gradient, *ctx.settings[1:])
         return towards_x, None, *(None for _ in ctx.settings)
 

@@ -1,5 +1,6 @@
 """What a verb will take, before a long run."""
 
+import math
 import sys
 from dataclasses import dataclass
 from inspect import signature
@@ -9,6 +10,7 @@ import torch
 
 from .models import device_of
 from .result import LESS_MEMORY
+from .synthesis import INJECTED_STRENGTH, injected_sample
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Estimate:
 def estimate(verb, pipe, *args, **kwargs):
     """Seconds and memory that `verb(pipe, *args, **kwargs)` will take. Returns an `Estimate`.
 
-    Runs it with one step to warm up, then with one and with three, which decode pictures like the whole run; half of their
-    difference is one step. Your generator and callback are left alone. Printed, the estimate says how to need less where the
-    device would be nine tenths full.
+    Runs one timestep of it to warm up, then one again and three, which decode pictures like the whole run; half of their
+    difference is one timestep. Your generator and callback are left alone. Printed, the estimate says how to need less where
+    the device would be nine tenths full. Raises ValueError for what has no timesteps, such as `tune_decoder`.
 
     >>> from attnd_nb import load_pipeline, optimize
     >>> from attnd_nb.samples import sample
@@ -39,12 +41,15 @@ def estimate(verb, pipe, *args, **kwargs):
     """
     given = signature(verb).bind(pipe, *args, **kwargs)
     given.apply_defaults()
-    steps = "num_steps" if "num_steps" in given.arguments else "num_inference_steps"
-    wanted = given.arguments[steps]
+    steps = next((name for name in ("num_steps", "num_inference_steps") if name in given.arguments), None)
+    if steps is None:
+        raise ValueError(f"estimate knows the verbs with timesteps, optimize, guided_sample, …, not {verb.__name__}")
+    wanted, share = given.arguments[steps], _share_of_timesteps(verb, given.arguments)
     given.arguments |= {"generator": None, "callback": None, "progress": False}
 
     def seconds(count):
-        given.arguments[steps] = count
+        """Of a run of `count` timesteps."""
+        given.arguments[steps] = math.floor(count / share)
         return timeit(lambda: verb(*given.args, **given.kwargs), number=1)
 
     seconds(1)
@@ -52,7 +57,15 @@ def estimate(verb, pipe, *args, **kwargs):
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     one, three = seconds(1), seconds(3)
-    return Estimate(one + (wanted - 1) * max(0.0, three - one) / 2, *_memory(device))
+    timesteps = math.ceil(round(wanted * share, 6))
+    return Estimate(one + (timesteps - 1) * max(0.0, three - one) / 2, *_memory(device))
+
+
+def _share_of_timesteps(verb, arguments):
+    """How many of its timesteps a verb runs: with `strength` it begins on the way."""
+    if verb is injected_sample and arguments["content"] is not None and arguments["strength"] is None:
+        return INJECTED_STRENGTH
+    return arguments.get("strength") or 1.0
 
 
 def stored_in_half():

@@ -74,8 +74,8 @@ def plot_regions(style, source_mask, target_mask, token: int = 16, tile: int = 1
     """What each region may see: a row for each label of the target, and everything that is not of it faded.
 
     First the target's map, then each picture of `style`, cut into the tokens of a layer: squares of `token` pixels, by
-    default those of the coarser of the last six layers. Arguments as for `optimize`; raises as it does, also for a
-    label of the target that no reference has. Returns the sheet.
+    default those of the coarser of the last six layers. Arguments as for `optimize`. Returns the sheet; raises ValueError
+    for what is no label map, and for a label of the target that no reference has.
 
     >>> import numpy as np
     >>> half = np.arange(64)[None].repeat(64, 0) // 32

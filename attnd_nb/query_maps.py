@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from .attention import attention_map
 from .distillation import Distiller
-from .images import encode, fit_size, open_image
+from .images import encode, open_fitted, open_image
 from .layers import halved, select_layers, self_attention_layers, token_grid
 from .plots import COLOURS, PAPER, contact_sheet
 
@@ -34,7 +34,8 @@ class QueryMaps:
     """
 
     def __init__(self, pipe, image, reference, layers="last6"):
-        self.pictures, self.latents = zip(*[_fitted(pipe, one) for one in (image, reference)])
+        self.pictures = [open_fitted(pipe, one) for one in (image, reference)]
+        self.latents = [encode(pipe, one) for one in self.pictures]
         self.layers = list(select_layers(pipe, layers))
         self.numbers = {name: number for number, name in enumerate(self_attention_layers(pipe)) if name in self.layers}
         self.heads = {name: module.heads for name, module in select_layers(pipe, layers).items()}
@@ -129,12 +130,6 @@ def _mark(picture, row, column, rows, columns):
         corner = column * width - grown, row * height - grown
         draw.rectangle([*corner, (column + 1) * width - 1 + grown, (row + 1) * height - 1 + grown], outline=colour)
     return picture
-
-
-def _fitted(pipe, image):
-    image = open_image(image)
-    image = open_image(image, fit_size(pipe, (image.height, image.width)))
-    return image, encode(pipe, image)
 
 
 def _places(size):

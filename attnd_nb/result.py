@@ -149,13 +149,13 @@ class Run(contextlib.AbstractContextManager):
 
     def __exit__(self, kind, error, traceback):
         self.stack.close()
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
+        said = str(error)  # on a CPU "can't allocate memory", on Apple's GPU "out of memory", both RuntimeErrors
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in said or "out of memory" in said:
             error.add_note(LESS_MEMORY)
 
     def steps(self, timesteps):
         """Yield the timesteps, counted, under a progress bar (off with progress=False or TQDM_DISABLE)."""
-        hidden = not self.progress or bool(os.environ.get("TQDM_DISABLE"))  # tqdm's notebook bar does not look itself
-        bar = self.stack.enter_context(tqdm(timesteps, desc=self.settings["verb"], disable=hidden))
+        bar = self.stack.enter_context(progress_bar(self.progress, iterable=timesteps, desc=self.settings["verb"]))
         for self.step, self.timestep in enumerate(bar):
             yield self.timestep
 
@@ -176,13 +176,17 @@ class Run(contextlib.AbstractContextManager):
             timestep, loss = self.entries[-1][2], float(self.entries[-1][3])
         self.callback(Step(self.step, timestep, loss, latents.detach().clone()))
 
+    def decoded(self, latents):
+        """The pictures of the latents, (n, 3, f h, f w) in [0, 1]."""
+        return decode(self.pipe, latents)
+
     def result(self, latents):
         """Decode, and gather everything into a `Result`."""
 
         def floats(losses):
             return {name: float(value) for name, value in losses.items()}
 
-        images = to_pil(decode(self.pipe, latents))
+        images = to_pil(self.decoded(latents))
         losses = [
             dict(
                 step=step, inner=inner, timestep=t, total=float(total), ad=floats(ad), content=floats(content)
@@ -198,6 +202,11 @@ class Run(contextlib.AbstractContextManager):
             time.perf_counter() - self.started,
             self.pictures.images,
         )
+
+
+def progress_bar(progress, **options):
+    """tqdm's bar; none with progress=False or TQDM_DISABLE, which its bar for notebooks does not look at itself."""
+    return tqdm(**options, disable=not progress or bool(os.environ.get("TQDM_DISABLE")))
 
 
 def seeded(generator):

@@ -23,6 +23,9 @@ class Condition:
     def __len__(self):
         return len(self.encoder_hidden_states)
 
+    def __getitem__(self, rows):
+        return Condition(self.encoder_hidden_states[rows], None if self.pooled is None else self.pooled[rows])
+
 
 @torch.no_grad()
 def encode_prompt(pipe, prompt="", negative_prompt=None, num_images=1, guidance=False):
@@ -58,9 +61,11 @@ def predict_noise(pipe, latents, timestep, condition, control=None):
     The UNet's own output, if it was trained to say the noise (SD 1.5, SDXL). Models like SD 2.1 and `data/mini` say
     v = √ᾱ ε − √(1 − ᾱ) z_0 (Salimans & Ho, 2022), from which ε = √ᾱ v + √(1 − ᾱ) z_t. Arguments: see `predict`.
     """
-    output = predict(pipe, latents, timestep, condition, control)
-    if pipe.scheduler.config.prediction_type != "v_prediction":
+    output, kind = predict(pipe, latents, timestep, condition, control), pipe.scheduler.config.prediction_type
+    if kind == "epsilon":
         return output
+    if kind != "v_prediction":
+        raise ValueError(f"the noise is read from models that predict epsilon or v_prediction, not {kind!r}")
     alpha = pipe.scheduler.alphas_cumprod[torch.as_tensor(timestep).cpu()].reshape(-1, 1, 1, 1).to(latents.device)
     return alpha.sqrt() * output + (1 - alpha).sqrt() * latents
 
@@ -135,8 +140,11 @@ class Denoiser:
         self.stride = self.scheduler.config.num_train_timesteps // num_inference_steps
         if isinstance(prompt, list) and isinstance(negative_prompt, str):
             negative_prompt = [negative_prompt] * len(prompt)  # diffusers does not broadcast it
-        self.condition = encode_prompt(pipe, prompt, negative_prompt, num_images, guidance_scale > 1)
-        self.rows = len(self.condition if guidance_scale <= 1 else self.condition[0])
+        elif isinstance(negative_prompt, list) and isinstance(prompt, str):
+            (negative_prompt,) = negative_prompt
+        found = encode_prompt(pipe, prompt, negative_prompt, num_images, guidance_scale > 1)
+        self.positive, self.negative = found if guidance_scale > 1 else (found, None)
+        self.rows = len(self.positive)
 
     def start(self, noise, content=None, strength=None):
         """Where sampling begins, and the timesteps from there: (latents, timesteps).
@@ -146,20 +154,22 @@ class Denoiser:
         """
         if strength is None:
             return noise, self.timesteps
-        count = math.ceil(round(len(self.timesteps) * strength, 6))  # .07 · 100 is 7.000000000000001
+        count = max(1, math.ceil(round(len(self.timesteps) * strength, 6)))  # .07 · 100 is 7.000000000000001
         timesteps = self.timesteps[-count:]
         return mix(content, noise, self.alpha(timesteps[0])), timesteps
 
     @torch.no_grad()
-    def step(self, latents, t):
-        """z_{t-1} from z_t, both (rows, channels, h, w), float32: (7) and (8) without the guidance term."""
-        if self.guidance_scale > 1:
-            positive, negative = self.condition
-            both = predict(self.pipe, torch.cat([latents] * 2), t, join(negative, positive), self.control)
+    def step(self, latents, t, rows=slice(None)):
+        """z_{t-1} from z_t, both (n, channels, h, w), float32: (7) and (8) without the guidance term.
+
+        `rows`: whose prompts the latents have, by index; all, in order, by default.
+        """
+        if self.negative is not None:
+            both = predict(self.pipe, torch.cat([latents] * 2), t, join(self.negative[rows], self.positive[rows]), self.control)
             without, with_prompt = both.chunk(2)
             output = without + self.guidance_scale * (with_prompt - without)
         else:
-            output = predict(self.pipe, latents, t, self.condition, self.control)
+            output = predict(self.pipe, latents, t, self.positive[rows], self.control)
         return self.scheduler.step(output, t, latents, return_dict=False)[0]
 
     def alpha(self, t):

@@ -32,6 +32,8 @@ from .weights import Schedule, value_at
 FAST = {"num_steps": 16, "inner_steps": 5, "learning_rate": Schedule(0.15, 0.05), "adain": True}
 FAST_SAMPLING = {"num_inference_steps": 10, "inner_steps": 4, "learning_rate": Schedule(0.3, 0.01)}
 
+INJECTED_STRENGTH = 0.6  # of `injected_sample` with a content, which no content loss holds there
+
 
 def optimize(pipe, style, content=None, content_weight=None, source_mask=None, target_mask=None, size=None,
              num_images=1, num_steps=200, inner_steps=1, learning_rate=0.05, adain=False, layers="last6",
@@ -105,7 +107,7 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
 
 def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, content_weight=None,
                   strength=None, source_mask=None, target_mask=None, size=None, num_images=1,
-                  guidance_scale=None, num_inference_steps=50, inner_steps=2, learning_rate=0.05, adain=False,
+                  guidance_scale=None, num_inference_steps=50, inner_steps=2, learning_rate=None, adain=False,
                   control=None, control_scale=None, layers="last6", weights=None, resolution=None,
                   generator=None, progress=True, callback=None):
     """Algorithm 2: DDIM sampling, each step followed by `inner_steps` of Adam. Returns a `Result`.
@@ -114,7 +116,8 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     guidance, by default 7.5 with a prompt and 1 (none) without; `negative_prompt` goes with it.
     `inner_steps=0` is the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
     and deviation, by channel (and region), to those of the noised style (for text to image; the paper then uses
-    learning_rate .015). `guided_sample(pipe, style, **FAST_SAMPLING)` sets steps and rate, here a `Schedule`, for speed.
+    learning_rate .015; it is .05 by default). `guided_sample(pipe, style, **FAST_SAMPLING)` sets steps and rate, here a
+    `Schedule`, for speed.
 
     `content`: its queries, noised equally, hold the structure with `content_weight`, and the size follows it.
     `strength` in (0, 1]: sampling also *starts* from the content, noised to that share of the steps (SDEdit),
@@ -134,18 +137,19 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     """
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
-    learning_rate = resolve_rate(learning_rate)
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     control_scale = resolve_control(pipe, control, control_scale)
     if not inner_steps:
-        check_effect("with inner_steps=0", content_weight=content_weight, target_mask=target_mask,
-                     weights=weights, content=content if strength is None else None)
+        check_effect("with inner_steps=0", content_weight=content_weight, target_mask=target_mask, weights=weights,
+                     learning_rate=learning_rate, content=content if strength is None else None)
     layers = list(select_layers(pipe, layers))
     pictures = Pictures(pipe, style, content, size, resolution, control, source_mask, target_mask)
     check_strength(strength, pictures)
-    content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
+    if inner_steps:
+        learning_rate = resolve_rate(0.05 if learning_rate is None else learning_rate)
+        content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
 
     with Run(pipe, "guided_sample", locals(), pictures, generator, progress, callback) as run:
         distiller = Distiller(pipe, layers, weights or content_weight, pictures.regions)
@@ -181,7 +185,7 @@ def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, 
     DDIM sampling in which `layers` attend, with their own queries, to the keys and values of the style,
     noised equally at each t and read with the empty prompt. The same seed starts from the same noise as in
     `optimize` and `guided_sample`. With `content`, sampling starts from its latent, noised to `strength` in
-    (0, 1] of the way (.6 by default, as there is no content loss here to hold it; 1 keeps almost nothing), and
+    (0, 1] of the way (.6 by default; 1 keeps almost nothing), and
     the size follows it. The rest: see `guided_sample`.
 
     Raises ValueError or TypeError on arguments that are out of range or would have no effect.
@@ -193,7 +197,7 @@ def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, 
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     pictures = Pictures(pipe, style, content, size, resolution)
     if content is not None and strength is None:
-        strength = 0.6
+        strength = INJECTED_STRENGTH
     check_strength(strength, pictures)
     layers = list(select_layers(pipe, layers))
 

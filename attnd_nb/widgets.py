@@ -8,7 +8,7 @@ import io
 import itertools
 from functools import lru_cache
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .images import open_image
 
@@ -24,7 +24,7 @@ class PictureChooser:
         chooser.show()
         chooser.picture        # a PIL image
 
-    Raises what `open_image` raises when an uploaded file is no picture.
+    Raises ValueError when an uploaded file is no picture.
     """
 
     def __init__(self, default):
@@ -39,7 +39,10 @@ class PictureChooser:
         files = list(files.values()) if isinstance(files, dict) else list(files)
         if not files:
             return self.default
-        return open_image(Image.open(io.BytesIO(bytes(files[-1]["content"]))))
+        try:
+            return open_image(Image.open(io.BytesIO(bytes(files[-1]["content"]))))
+        except UnidentifiedImageError as error:
+            raise ValueError("the uploaded file is not a picture that Pillow can read; upload a PNG or a JPEG") from error
 
     def show(self) -> None:
         """Display the button; returns None, so that it can end a cell."""

@@ -115,6 +115,15 @@ def test_weights_set_aside_are_what_verbs_use(tiny_sd, style):
     assert plain.images[0].tobytes() != tuned.images[0].tobytes()
 
 
+def test_a_pipeline_that_moves_inside_keeps_one_precision(tiny_sd, style):
+    vae = copy.deepcopy(tiny_sd.vae)
+    pipe = type(tiny_sd)(**{**tiny_sd.components, "vae": vae}, requires_safety_checker=False)
+    with tuned_decoder(pipe, style, steps=1, **QUIET):
+        vae.half()
+    assert {weight.dtype for weight in vae.parameters()} == {torch.float16}
+    assert all(torch.equal(a.half(), b) for a, b in zip(tiny_sd.vae.parameters(), vae.parameters()))
+
+
 def test_blocks_nest_and_can_be_entered_again(tiny_sd, style, content):
     before = weights(tiny_sd)
     tuning = tuned_decoder(tiny_sd, style, steps=2, **QUIET)

@@ -483,7 +483,7 @@ def test_progress_is_counted_in_windows(tiny_sd, style, monkeypatch):
 
         def update(self, count):
             self.count += count
-    monkeypatch.setattr(expansion, "tqdm", Bar)
+    monkeypatch.setattr(expansion, "progress_bar", lambda progress, **options: Bar(**options))
     expand(tiny_sd, style, num_images=2, inner_steps=1, **{**WIDE, "progress": True})
     assert [(bar.total, bar.count) for bar in bars] == [(2 * 2 * 2 * 2, 16)]
 
@@ -537,6 +537,7 @@ def test_the_callback_sees_every_step(tiny_sd, style):
     (dict(target_mask=MAP), "no effect without source_mask"),
     (dict(target_mask=MAP, source_mask=SOURCE, inner_steps=0), "target_mask has no effect with inner_steps=0"),
     (dict(weights=Weights(), inner_steps=0), "weights has no effect with inner_steps=0"),
+    (dict(learning_rate=0.05, inner_steps=0), "learning_rate has no effect with inner_steps=0"),
     (dict(weights=Weights(references=(1, 2))), "2 references, and style 1"),
     (dict(weights=Weights(content=1.0)), "no effect without content"),
     (dict(weights=0.5), "weights must be a Weights"),

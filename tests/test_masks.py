@@ -39,6 +39,18 @@ def random_map(size, count, seed=0):
 # Maps
 
 
+def test_a_map_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    Image.fromarray(np.uint8([[3, 4]])).save(tmp_path / "map.png")
+    assert open_labels("~/map.png").tolist() == [[3, 4]]
+
+
+def test_maps_with_too_many_labels_together_are_refused():
+    with pytest.raises(ValueError, match="257 labels together"):
+        Regions(np.arange(200)[None], [np.arange(100, 257)[None]])
+
+
 def test_every_kind_of_map_is_read(tmp_path):
     numbers = np.array([[0, 3], [7, 3]])
     expected = numbers.tolist()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from attnd_nb.metrics import edge_correlation, patch_distance, psnr, ssim
+from attnd_nb.metrics import copied_share, edge_correlation, patch_distance, psnr, ssim
 
 
 def texture(seed, sigma, size=(96, 96)):
@@ -104,3 +104,10 @@ def test_errors_name_the_sizes(fine):
     for metric in (edge_correlation, psnr, ssim):
         with pytest.raises(ValueError, match=f"{metric.__name__} .* 96×96 and 40×40"):
             metric(fine, small)
+
+
+def test_a_picture_too_small_to_have_neighbouring_patches_is_refused():
+    noise = np.random.default_rng(0).random((64, 64, 3), np.float32)
+    with pytest.raises(ValueError, match="at least 32 and 16"):
+        copied_share(noise[:31], noise)
+    assert copied_share(noise[:32], noise) == 1

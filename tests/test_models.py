@@ -165,6 +165,28 @@ def test_frozen_convolutions_forget_their_input_and_give_the_same_gradient(tiny_
         convolution.requires_grad_(True)
 
 
+def test_frozen_convolutions_work_under_autocast(tiny_sd):
+    convolution = tiny_sd.unet.conv_in
+    x = torch.randn(1, convolution.in_channels, 8, 8, requires_grad=True)
+    convolution.requires_grad_(False)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            (expected,) = torch.autograd.grad(convolution(x).square().sum(), x)
+            with frozen(tiny_sd):
+                (gradient,) = torch.autograd.grad(convolution(x).square().sum(), x)
+    finally:
+        convolution.requires_grad_(True)
+    assert gradient.dtype == x.dtype and torch.allclose(gradient, expected, rtol=0.02, atol=0.02)
+
+
+def test_a_model_that_predicts_the_picture_has_no_noise_to_read(tiny_sd):
+    from unittest.mock import patch
+
+    scheduler = models.DDIMScheduler.from_config(tiny_sd.scheduler.config, prediction_type="sample")
+    with patch.object(tiny_sd, "scheduler", scheduler), pytest.raises(ValueError, match="'sample'"):
+        predict_noise(tiny_sd, torch.randn(1, 8, 8, 8), torch.tensor(1), encode_prompt(tiny_sd, ""))
+
+
 def test_prompts_condition_the_prediction(any_pipe):
     z, t = torch.randn(2, 8, 8, 8), torch.tensor(501)
     condition, negative = encode_prompt(any_pipe, ["a", "b"], guidance=True)

@@ -13,6 +13,7 @@ from attnd_nb import (
     distillation,
     encode,
     encode_prompt,
+    expand,
     frozen,
     guided_sample,
     injected_sample,
@@ -23,7 +24,9 @@ from attnd_nb import (
     stored_in_half,
     synthesis,
 )
+from attnd_nb.arguments import check_steps
 from attnd_nb.layers import self_attention_layers
+from attnd_nb.sampling import Denoiser
 
 SAMPLE = dict(num_inference_steps=4, progress=False)
 
@@ -496,6 +499,36 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
         assert math.isclose(totals(result)[-1], totals(full)[-1], rel_tol=0.1)
 
 
+def test_a_gradient_beyond_float16_is_an_error_and_not_a_picture(tiny_sd, style, monkeypatch):
+    import copy
+
+    monkeypatch.setattr("attnd_nb.distillation.HALF_SCALE", 2.0**40)
+    parts = {name: copy.deepcopy(part) for name, part in tiny_sd.components.items()}
+    half = type(tiny_sd)(**parts, requires_safety_checker=False).to(torch.float16)
+    with unchanged(half), pytest.raises(FloatingPointError, match="t=1 .*bfloat16"):
+        optimize(half, style, num_steps=1, generator=seed(), progress=False)
+
+
+def test_verbs_work_where_gradients_are_off(tiny_sd, style):
+    for verb, steps in ((optimize, "num_steps"), (guided_sample, "num_inference_steps"), (expand, "num_inference_steps")):
+        options = {steps: 2, "progress": False}
+        expected = verb(tiny_sd, style, generator=seed(), **options)
+        with torch.no_grad():
+            assert torch.equal(verb(tiny_sd, style, generator=seed(), **options).latents, expected.latents)
+
+
+def test_the_most_timesteps_that_are_allowed_can_be_taken(any_pipe):
+    timesteps = Denoiser(any_pipe, 999).timesteps
+    check_steps(any_pipe, num_inference_steps=999)
+    assert len(timesteps) == 999 and int(timesteps.max()) < len(any_pipe.scheduler.alphas_cumprod)
+
+
+def test_one_negative_prompt_may_stand_in_a_list(tiny_sd, style):
+    options = dict(prompt="a", guidance_scale=3.0, inner_steps=0, **SAMPLE)
+    alone, listed = (guided_sample(tiny_sd, style, negative_prompt=n, generator=seed(), **options) for n in ("z", ["z"]))
+    assert torch.equal(alone.latents, listed.latents)
+
+
 @pytest.mark.parametrize(
     "verb, options, words",
     [
@@ -504,7 +537,7 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
         (optimize, dict(content_weight=0.2), "content_weight"),
         (optimize, dict(content=picture(), content_weight=-1), "content_weight"),
         (optimize, dict(num_steps=0), "num_steps"),
-        (optimize, dict(num_steps=1001), "1000"),
+        (optimize, dict(num_steps=1000), "999"),  # with SD's offset of 1 the first timestep would be 1000, behind the last
         (optimize, dict(learning_rate=0), "learning_rate"),
         (optimize, dict(learning_rate=Schedule(0)), "learning_rate"),
         (optimize, dict(inner_steps=0), "inner_steps"),
@@ -528,6 +561,8 @@ def test_half_precision_keeps_float32_latents(tiny_sd, style):
         (guided_sample, dict(content=picture(), strength=2), "strength"),
         (guided_sample, dict(content=picture(), inner_steps=0), "content"),
         (guided_sample, dict(weights=Weights(), inner_steps=0), "weights"),
+        (guided_sample, dict(learning_rate=0.05, inner_steps=0), "learning_rate"),
+        (guided_sample, dict(prompt="a", negative_prompt=["b", "c"]), "negative_prompt"),
         (injected_sample, dict(strength=0.5), "strength"),
         (injected_sample, dict(content=picture(), strength=0), "strength"),
         (injected_sample, dict(content=picture(), strength=1.5), "strength"),

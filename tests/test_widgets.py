@@ -34,6 +34,13 @@ def test_an_upload_replaces_the_default(value):
     assert chooser.picture.getpixel((0, 0)) == (200, 0, 0)
 
 
+def test_an_upload_that_is_no_picture_says_so():
+    chooser = PictureChooser(GREY)
+    chooser.button = SimpleNamespace(value=({"name": "notes.txt", "content": b"milk, eggs"},))
+    with pytest.raises(ValueError, match="PNG or a JPEG"):
+        _ = chooser.picture
+
+
 def test_the_real_button_takes_an_upload():
     chooser = PictureChooser(GREY)
     file = {"name": "x.png", "type": "image/png", "size": 1}

@@ -115,7 +115,7 @@ def noised(clean: torch.Tensor, alphas_cumprod: torch.Tensor) -> tuple[torch.Ten
     return signal * clean + rest * noise, timestep, signal * noise - rest * clean
 
 
-def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0.75, begin: Path | None = None) -> None:
+def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0.9, begin: Path | None = None) -> None:
     """Trains on portraits mostly for `portrait_share` of the time, then on everything; checkpoint `run/unet.pt`.
 
     Every fourth batch is of small latents, so that the model knows pictures of 128 px, too.
