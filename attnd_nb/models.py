@@ -18,17 +18,19 @@ HUB = {
 }
 
 
-def load_pipeline(name="mini", device=None, dtype=None):
+def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     """Load a diffusers Stable Diffusion pipeline, ready for every verb.
 
     `name`: "mini" (shipped with the package), "sd15", "sd21", "sdxl", a pipeline folder, a single-file
     checkpoint (`.safetensors`) or a hub id. Weights are read from safetensors only.
     `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
     bfloat16, or float16 where the card has no bfloat16. A VAE that overflows in float16 (SDXL's) stays
-    in float32. The pipeline comes back in evaluation mode, without gradients for its weights, with a
-    DDIM scheduler built from its own configuration.
+    in float32. `offload`: the weights stay in the CPU's memory, and each network is on the device only
+    while it runs, which is slower; for a model that the device cannot hold as a whole. The pipeline
+    comes back in evaluation mode, without gradients for its weights, with a DDIM scheduler built from
+    its own configuration.
 
-    Raises FileNotFoundError (no such folder or file), ValueError (not a pipeline, not safetensors),
+    Raises FileNotFoundError (no such folder or file), ValueError (not a pipeline, not safetensors, offload on a CPU),
     ConnectionError (the hub cannot be reached; the message says what to download and where to put it).
 
     >>> load_pipeline("no/such/folder/at/all")
@@ -38,6 +40,8 @@ def load_pipeline(name="mini", device=None, dtype=None):
     """
     device = torch.device(device or default_device())
     dtype = dtype or default_dtype(device)
+    if offload and device.type == "cpu":
+        raise ValueError("offload=True has no effect on a CPU, where the weights are anyway; leave it out")
     source, revision = _locate(name)
     if Path(source).is_file():
         pipe = _from_single_file(Path(source), dtype)
@@ -45,11 +49,13 @@ def load_pipeline(name="mini", device=None, dtype=None):
         pipe = _from_folder_or_hub(source, revision, dtype)
     pipe.scheduler = ddim_scheduler(pipe)
     with _quiet():  # diffusers 0.42 warns of an empty list of modules to be kept in float32
-        pipe.to(device, dtype)
+        pipe.to("cpu" if offload else device, dtype)
     if dtype == torch.float16 and getattr(pipe.vae.config, "force_upcast", False):
         pipe.vae.to(torch.float32)
     for module in _networks(pipe):
         module.requires_grad_(False).eval()
+    if offload:
+        pipe.enable_model_cpu_offload(device=device)
     return pipe
 
 

@@ -18,7 +18,7 @@ from .images import decode, to_pil
 from .models import device_of, frozen
 
 LESS_MEMORY = (
-    "to need less memory: pipe.unet.enable_gradient_checkpointing(), on a GPU pipe.enable_model_cpu_offload(), in float32 "
+    "to need less memory: pipe.unet.enable_gradient_checkpointing(), on a GPU load_pipeline(..., offload=True), in float32 "
     "attnd_nb.stored_in_half(), a smaller size= or resolution=, fewer images or references at once"
 )
 

@@ -240,6 +240,18 @@ def test_verbs_run_while_weights_lie_elsewhere(tiny_sd, monkeypatch):
         tiny_sd.remove_all_hooks()
 
 
+def test_offloaded_weights_stay_where_they_are(folder, monkeypatch):
+    from diffusers import DiffusionPipeline
+
+    asked = []
+    monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", lambda self, device: asked.append(device))
+    pipe = load_pipeline(folder, device="cuda", dtype=torch.bfloat16, offload=True)
+    assert asked == [torch.device("cuda")]
+    assert (pipe.unet.device.type, pipe.unet.dtype) == ("cpu", torch.bfloat16)
+    with pytest.raises(ValueError, match="offload"):
+        load_pipeline(folder, device="cpu", offload=True)
+
+
 def test_predict_noise_is_the_noise_whatever_the_model_says(any_pipe):
     """Both ways to the next latent: the scheduler's from the model's output, DDIM's formula from the noise."""
     scheduler, latents = ddim_scheduler(any_pipe), torch.randn(1, 8, 8, 8, generator=seed(3))

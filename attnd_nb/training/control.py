@@ -18,7 +18,7 @@ from skimage.feature import canny
 from transformers import CLIPTokenizer
 
 from . import data, latents, text, unet
-from .loop import Ema, device, mixed_precision, train
+from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.5  # half of the captions are hidden, so that the edges have to be read
 EMBEDDING = (8, 16, 32, 64)  # widths on the way from the edges' pixels to the latent's cells
@@ -77,9 +77,9 @@ def run(run: Path, minutes: float, peak: float = 3e-4, batch: int = 16) -> None:
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:
-        index = rng.choice(scenes, batch)
+        index = rng.choice(scenes, batch // processes())
         drawn = torch.from_numpy(np.stack([_outlines(images[i]) for i in index]))[:, None].expand(-1, 3, -1, -1) / 255
-        dropped = torch.from_numpy(rng.random(batch) < CAPTION_DROPOUT)
+        dropped = torch.from_numpy(rng.random(len(index)) < CAPTION_DROPOUT)
         clean, drawn = full[index].float().to(device()), drawn.to(device())
         tokens = torch.where(dropped[:, None], empty, ids[index]).to(device())
         noisy, timestep, v = unet.noised(clean, alphas_cumprod)

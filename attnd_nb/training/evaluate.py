@@ -121,7 +121,7 @@ def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
 
 
 def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: int = 25) -> dict:
-    """Prompts in the style of a picture, over learning rates and inner steps, beside KV injection and the model alone.
+    """Prompts in the style of a picture, over learning rates and inner steps, beside what costs less: KV injection and others.
 
     things: share of `count` samples in which the classifier finds the prompt's thing. style: mean patch distance to the style.
     """
@@ -131,6 +131,7 @@ def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: i
     made = {
         "the model alone": guided_sample(pipe, **common, inner_steps=0, generator=seeded()),
         "KV injection": injected_sample(pipe, **common, generator=seeded()),
+        "AdaIN alone": guided_sample(pipe, **common, adain=True, inner_steps=0, generator=seeded()),
     }
     for rate in RATES:
         for inner in INNER:

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from attnd_nb import (
     FAST,
     FAST_SAMPLING,
+    Schedule,
     Weights,
     decode,
     encode,
@@ -34,9 +35,9 @@ from attnd_nb import (
 )
 from attnd_nb.metrics import copied_share, edge_correlation, patch_distance, psnr, seam_strength, ssim
 from attnd_nb.plots import contact_sheet
-from attnd_nb.samples import sample
+from attnd_nb.samples import sample, scene_of
 from attnd_nb.training.evaluate import photo, picture
-from attnd_nb.world import Scene, Style
+from attnd_nb.world import Item, Scene, Style
 
 SIDE, STEPS = 256, 25
 
@@ -59,10 +60,15 @@ def main():
 
 
 def of_the_world():
+    """With ground truth: the content in the style, and a mountain under the moon in the style, drawn flat for the layout."""
     bark, gravel = (picture(Scene((), name, 5, Style("photo", 5)).render((SIDE, SIDE))) for name in ("bark", "gravel"))
-    texture = sample("texture")
+    texture, painted = sample("texture"), scene_of("style")
+    items = (Item("mountain", "clouds", 110, 170, 200, 0.0, 2, (0.5, 0.3, 0.5)),
+             Item("moon", "marble", 200, 60, 80, 0.0, 4, (0.9, 0.9, 0.8)))
+    scene = Scene(items, painted.ground, painted.seed, painted.style, painted.tone)
     return SimpleNamespace(content=sample("content"), style=sample("style"), second=texture, texture=texture,
-                           materials=(bark, gravel))
+                           materials=(bark, gravel), truth=picture(scene_of("content").with_style(painted.style).render()),
+                           layout=picture(scene.with_style(Style("flat", 1)).render()), layout_truth=picture(scene.render()))
 
 
 def of_photos(folder):
@@ -70,7 +76,21 @@ def of_photos(folder):
     chosen = (names["content"][0], names["texture"][0], names["texture"][-1])
     content, texture, last = (photo(folder, name, SIDE) for name in chosen)
     style, second = (photo(folder, name, SIDE) for name in names["style"][-2:])
-    return SimpleNamespace(content=content, style=style, second=second, texture=texture, materials=(texture, last))
+    return SimpleNamespace(content=content, style=style, second=second, texture=texture, materials=(texture, last), truth=None,
+                           layout=rough_layout(style), layout_truth=None)
+
+
+def rough_layout(style):
+    """A hill under a sun, in the style's commonest, darkest and lightest colours."""
+    few = np.asarray(style.convert("RGB").quantize(6).convert("RGB")).reshape(-1, 3)
+    colours, counts = np.unique(few, axis=0, return_counts=True)
+    grey = colours.sum(1)
+    ground, hill, sun = (tuple(map(int, colours[i])) for i in (counts.argmax(), grey.argmin(), grey.argmax()))
+    rough = Image.new("RGB", (SIDE, SIDE), ground)
+    draw = ImageDraw.Draw(rough)
+    draw.polygon([(0, 256), (0, 190), (110, 120), (256, 210), (256, 256)], fill=hill)
+    draw.ellipse((150, 30, 220, 100), fill=sun)
+    return rough
 
 
 def seeded():
@@ -133,19 +153,16 @@ def masks(pipe, given):
 
 def layout(pipe, given):
     """`guided_sample` that starts from a rough layout in the style's own colours."""
-    few = np.asarray(given.style.convert("RGB").quantize(6).convert("RGB")).reshape(-1, 3)
-    colours, counts = np.unique(few, axis=0, return_counts=True)
-    grey = colours.sum(1)  # the commonest, the darkest and the lightest
-    ground, hill, sun = (tuple(map(int, colours[i])) for i in (counts.argmax(), grey.argmin(), grey.argmax()))
-    rough = Image.new("RGB", (SIDE, SIDE), ground)
-    draw = ImageDraw.Draw(rough)
-    draw.polygon([(0, 256), (0, 190), (110, 120), (256, 210), (256, 256)], fill=hill)
-    draw.ellipse((150, 30, 220, 100), fill=sun)
+    rough, truth = given.layout, given.layout_truth
     image = guided_sample(pipe, given.style, content=rough, strength=0.7, content_weight=0.25, adain=True, **FAST_SAMPLING,
                           **seeded()).images[0]  # fmt: skip
-    return [("style", given.style), ("rough layout", rough), ("distilled", image)], {
-        "layout": patch_distance(rough, given.style), "distilled": patch_distance(image, given.style),
-        "correlation of 16-px blocks with the layout": _blocks(image, rough)}  # fmt: skip
+    row, figures = [("style", given.style), ("rough layout", rough), ("distilled", image)], {}
+    for name, one in (("layout", rough), ("distilled", image)):
+        figures[f"{name} to the style"] = patch_distance(one, given.style)
+        if truth is not None:
+            figures |= {f"{name} to the truth": patch_distance(one, truth), f"{name}, SSIM to the truth": ssim(one, truth)}
+    figures["correlation of 16-px blocks with the layout"] = _blocks(image, rough)
+    return row if truth is None else [*row, ("truth", truth)], figures
 
 
 def _blocks(image, other):
@@ -172,14 +189,25 @@ def seamless(pipe, given):
 
 
 def decoder(pipe, given):
-    """`tuned_decoder` on the style: how well its own round trip is drawn."""
-    z = encode(pipe, given.style)
-    before = decode(pipe, z)[0]
+    """`tuned_decoder` on the style: how well it draws the style, a transfer of it, and a picture it was not tuned on."""
+    transfer = optimize(pipe, given.style, given.content, 0.25, **FAST, **seeded())
+    latents = {"style": encode(pipe, given.style), "transfer": transfer.latents, "other picture": encode(pipe, given.second)}
+
+    def drawn():
+        return {name: decode(pipe, z)[0] for name, z in latents.items()}
+
+    before = drawn()
     with tuned_decoder(pipe, given.style, progress=False):
-        after = decode(pipe, z)[0]
-    figures = {f"{name}, {when}": measure(image, given.style)
-               for name, measure in (("PSNR", psnr), ("SSIM", ssim)) for when, image in (("before", before), ("after", after))}
-    return [("style", given.style), ("round trip", before), ("with a tuned decoder", after)], figures
+        after = drawn()
+    figures = {}
+    for name, truth in (("style", given.style), ("other picture", given.second), ("transfer", given.truth)):
+        for when, images in (("before", before), ("after", after)):
+            if truth is not None:
+                figures |= {f"{name} {when}, PSNR": psnr(images[name], truth), f"{name} {when}, SSIM": ssim(images[name], truth)}
+            if name == "transfer":
+                figures[f"transfer {when}, to the style"] = patch_distance(images[name], given.style)
+    return [("style", given.style), ("round trip", before["style"]), ("tuned decoder", after["style"]),
+            ("transfer", before["transfer"]), ("tuned decoder", after["transfer"])], figures
 
 
 def weighted(pipe, given):
@@ -194,7 +222,21 @@ def weighted(pipe, given):
     return row, figures
 
 
-ROWS = {row.__name__: row for row in (transfer, texture, text, masks, layout, wide, seamless, decoder, weighted)}
+def schedules(pipe, given):
+    """`guided_sample` from noise whose content loss counts always, early or late, or in one layer."""
+    last = {-index: 0.0 for index in range(2, 7)}
+    weights = {"always": Weights(content=0.5), "first half": Weights(content=Schedule(0.5, end=0.5)),
+               "second half": Weights(content=Schedule(0.5, start=0.5)), "last layer": Weights(content=0.5, layers=last)}
+    row, figures = [("content", given.content)], {}
+    for name, one in weights.items():
+        image = guided_sample(pipe, given.style, content=given.content, weights=one, adain=True, **FAST_SAMPLING,
+                              **seeded()).images[0]  # fmt: skip
+        row.append((name, image))
+        figures |= {name: patch_distance(image, given.style), f"{name}, edges": edge_correlation(image, given.content)}
+    return row, figures
+
+
+ROWS = {row.__name__: row for row in (transfer, texture, text, masks, layout, wide, seamless, decoder, weighted, schedules)}
 
 if __name__ == "__main__":
     main()
