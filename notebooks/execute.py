@@ -4,7 +4,7 @@
     python notebooks/execute.py --accept notebooks/*.ipynb      # after data/mini was trained anew
 
 The picture at the top of a lesson is the last one that its cell tagged "top" shows; a small copy goes to `pictures/`, for the
-README. With `--accept`, a number that lies further from the expected one than a quarter of its tolerance
+README. With `--accept`, a number that lies further from the expected one than a twentieth of its tolerance
 (`attnd_nb.exercises.report`) becomes the expected one: read the text around it again. Other lines that a lesson did not say
 before are listed, too.
 """
@@ -31,7 +31,7 @@ def main():
     parser.add_argument("notebooks", nargs="+", type=Path)
     parser.add_argument("--accept", action="store_true", help="let the measured numbers be the expected ones")
     arguments = parser.parse_args()
-    os.environ.update(QUIET, ATTND_NB_TOLERANCE="0.25" if arguments.accept else "1")
+    os.environ.update(QUIET, ATTND_NB_TOLERANCE="0.05" if arguments.accept else "1")
     for path in arguments.notebooks:
         start = time.monotonic()
         moved = execute(path, arguments.accept)

@@ -131,11 +131,12 @@ def report(label: str, measured: float, expected: float, within: float) -> None:
     share of edges kept: 0.61, not the expected 0.73 (±0.02)
 
     `ATTND_NB_TOLERANCE` in the environment, a factor of at most 1, narrows all tolerances: `notebooks/execute.py --accept`
-    sets it, so that what lessons print is what was measured, and not a guess that nothing contradicted.
+    sets it, so that what lessons print is what was measured, and not a guess that nothing contradicted. An expected 0 is
+    exact but for rounding, and stays 0.
     """
     if not (within > 0 and math.isfinite(within)):
         raise ValueError(f"report: within={within} is no tolerance; give a positive number")
-    narrower = min(1.0, float(os.environ.get("ATTND_NB_TOLERANCE", 1)))
+    narrower = min(1.0, float(os.environ.get("ATTND_NB_TOLERANCE", 1))) if expected else 1.0
     if abs(float(measured) - expected) <= within * narrower:
         print(f"{label}: {expected:g} (±{within:g})")
     else:  # also when the measurement is NaN
