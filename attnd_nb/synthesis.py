@@ -60,8 +60,8 @@ def optimize(pipe, style, content=None, content_weight=None, source_mask=None, t
     The paper takes one step at each. More of them share the features of style and content, which are read once a
     timestep. `learning_rate`: a number, or a `Schedule`. `optimize(pipe, style, **FAST)` sets all three and `adain`, for speed.
     `adain`: after each step of Adam, and noise before the first one too, the latent gets the style's mean and
-    deviation by channel, with label maps in each region by itself. The loss hardly sees them, and Adam, whose steps
-    are equally large in all directions, lets them grow: colours burn. The paper matches them in text to image only.
+    deviation by channel, with label maps in each region by itself. The loss hardly sees them, so without it they grow, or
+    stay as large as noise's, and colours burn. The paper matches them in text to image only.
 
     `layers`: see `select_layers`. `weights`: a `Weights`, for schedules over t and for layers and references of unequal
     weight. Noise comes from the CPU `generator`. `callback(step)` is given a `Step` after each timestep.

@@ -51,7 +51,8 @@ def test_the_loop_is_guided_sample_to_the_bit(lesson, tiny_sd, style):
     def match(z, reference):
         return match_statistics(z, [reference])
 
-    assert torch.equal(lesson["paint"]("a b", style, match=match), theirs(tiny_sd, style, adain=True, inner_steps=2, learning_rate=0.015))
+    nudged = theirs(tiny_sd, style, adain=True, inner_steps=2, learning_rate=0.015)
+    assert torch.equal(lesson["paint"]("a b", style, match=match), nudged)
     without = lesson["paint"]("a b", style, inner_steps=0, match=lesson["keep"])
     assert torch.equal(without, theirs(tiny_sd, style, inner_steps=0))
 

@@ -23,6 +23,7 @@ from attnd_nb import (
     guided_sample,
     injected_sample,
     load_pipeline,
+    match_statistics,
     open_image,
     optimize,
 )
@@ -199,13 +200,18 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
     jobs |= {name: picture(Scene((), name, 5, Style("photo", 5)).render()) for name in WORLD_TEXTURES}
     out, rows = {}, []
     for name, exemplar in jobs.items():
-        def run_of(verb, exemplar=exemplar, **settings):
-            return verb(pipe, style=exemplar, size=(256, 256), generator=seeded(), **settings).images[0]
+        def result_of(verb, exemplar=exemplar, **settings):
+            return verb(pipe, style=exemplar, size=(256, 256), generator=seeded(), **settings)
 
+        def run_of(verb, result_of=result_of, **settings):
+            return result_of(verb, **settings).images[0]
+
+        injected = result_of(injected_sample)
         made = {
             "round trip": round_trip(pipe, exemplar),
             "plain": run_of(guided_sample, inner_steps=0),
-            "injected": run_of(injected_sample),
+            "injected": injected.images[0],
+            "injected, matched": decode(pipe, match_statistics(injected.latents, [encode(pipe, exemplar).cpu()]))[0],
             "100 steps": run_of(optimize, num_steps=100, adain=True),
             "250 steps": run_of(optimize, num_steps=250, learning_rate=Schedule(0.1, 0.01), adain=True),
             "fast": run_of(optimize, **FAST),

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
@@ -34,8 +35,10 @@ from attnd_nb import (
     tuned_decoder,
 )
 from attnd_nb.metrics import copied_share, edge_correlation, patch_distance, psnr, seam_strength, ssim
+from attnd_nb.models import mini_folder
 from attnd_nb.plots import contact_sheet
 from attnd_nb.samples import sample, scene_of
+from attnd_nb.training.control import edges
 from attnd_nb.training.evaluate import photo, picture
 from attnd_nb.world import Item, Scene, Style
 
@@ -236,7 +239,25 @@ def schedules(pipe, given):
     return row, figures
 
 
-ROWS = {row.__name__: row for row in (transfer, texture, text, masks, layout, wide, seamless, decoder, weighted, schedules)}
+def control(pipe, given, prompt="a boat"):
+    """`guided_sample` with a ControlNet: a prompt, the content's outlines and a style; beside it two of the three alone."""
+    controlnet = ControlNetModel.from_pretrained(mini_folder().with_name("control")).to(pipe.device)
+    controlled = StableDiffusionControlNetPipeline(**pipe.components, controlnet=controlnet, requires_safety_checker=False)
+    outlines, options = edges(given.content), {"prompt": prompt, "num_inference_steps": STEPS}
+    distilled = {"adain": True, "learning_rate": 0.015}
+    images = {
+        "no style": guided_sample(controlled, given.style, control=outlines, inner_steps=0, **options, **seeded()).images[0],
+        "no outlines": guided_sample(pipe, given.style, **options, **distilled, **seeded()).images[0],
+        "distilled": guided_sample(controlled, given.style, control=outlines, **options, **distilled, **seeded()).images[0],
+    }
+    figures = {name: patch_distance(image, given.style) for name, image in images.items()}
+    figures |= {f"{name}, edges": edge_correlation(image, given.content) for name, image in images.items()}
+    row = [("style", given.style), ("outlines", outlines), *((f"{name}: “{prompt}”", image) for name, image in images.items())]
+    return row, figures
+
+
+ROWS = (transfer, texture, text, masks, layout, wide, seamless, decoder, weighted, schedules, control)
+ROWS = {row.__name__: row for row in ROWS}
 
 if __name__ == "__main__":
     main()
