@@ -76,9 +76,9 @@ patch distance of result to style over that of content to style / edge correlati
 |---|---|---|---|---|---|---|
 {rows}"""
 
-TEXTURE = """**Texture from noise** (`optimize` and `guided_sample` with AdaIN, 250 steps at rates that fall from .1 to .01): patch
-distance to the exemplar. "Injected" is KV injection, "matched" its latent with the exemplar's mean and deviation in each channel,
-which AdaIN gives to the others.
+TEXTURE = """**Texture from noise** (`optimize` and `guided_sample` with AdaIN, 250 steps at rates that fall from .1 to .01):
+patch distance to the exemplar. "Injected" is KV injection, "matched" its latent with the exemplar's mean and deviation in each
+channel, which AdaIN gives to the others.
 
 | exemplar | round trip | plain | injected | injected, matched | 100 steps | 250 steps | `FAST` | guided, 50x2 | `FAST_SAMPLING` |
 |---|---|---|---|---|---|---|---|---|---|
