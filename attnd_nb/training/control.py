@@ -61,11 +61,14 @@ def build(model: unet.Denoiser) -> ControlNetModel:
     return controlnet
 
 
-def run(run: Path, minutes: float, peak: float = 3e-4, batch: int = 16) -> None:
+def run(run: Path, minutes: float, peak: float = 8e-4, batch: int = 16) -> None:
     """Trains on the scenes among the images; checkpoint `run/control.pt`."""
     model, tokenizer = load_denoiser(run)
-    model.to(device())
-    controlnet = build(model).to(device()).train()
+    controlnet = build(model).train()
+    for module in (model, controlnet):
+        module.to(device(), memory_format=torch.channels_last)
+    if device().type == "cpu":
+        model.unet.set_attn_processor(unet.FullPrecisionAttention())
     ema = Ema(controlnet, decay=0.999)
     optimizer = torch.optim.AdamW(controlnet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
     images, captions, meta = data.load(run / "data")
