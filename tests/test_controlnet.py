@@ -192,3 +192,21 @@ def test_a_small_controlnet_is_trained_and_exported(tmp_path, monkeypatch):
     assert shared and all(torch.equal(weight, copied[name]) for name, weight in shared.items())
     assert sum(file.stat().st_size for file in (tmp_path / "control").iterdir()) < 8e6
     assert control.edges(picture(1)).size == (64, 64)
+
+
+def test_the_shipped_controlnet_holds_outlines():
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+
+    from attnd_nb import load_pipeline
+    from attnd_nb.metrics import edge_correlation
+    from attnd_nb.models import mini_folder
+    from attnd_nb.samples import sample
+    from attnd_nb.training.control import edges
+
+    pipe, content = load_pipeline("mini", device="cpu"), sample("content")
+    controlnet = ControlNetModel.from_pretrained(mini_folder().with_name("control"), local_files_only=True)
+    controlled = StableDiffusionControlNetPipeline(**pipe.components, controlnet=controlnet, requires_safety_checker=False)
+    options = dict(prompt="a boat", num_inference_steps=10, inner_steps=0, progress=False)
+    free = guided_sample(pipe, sample("style"), generator=seed(), **options).images[0]
+    held = guided_sample(controlled, sample("style"), control=edges(content), generator=seed(), **options).images[0]
+    assert edge_correlation(held, content) > edge_correlation(free, content) + 0.1

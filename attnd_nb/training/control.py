@@ -22,6 +22,19 @@ from .loop import Ema, device, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.5  # half of the captions are hidden, so that the edges have to be read
 EMBEDDING = (8, 16, 32, 64)  # widths on the way from the edges' pixels to the latent's cells
+CARD = """# data/control: a ControlNet for data/mini
+
+Edges (`attnd_nb.training.control.edges`) say where things are, the prompt says what they are. {parameters:.1f} million
+parameters, trained for {minutes:.0f} minutes, {steps} steps, by `python -m attnd_nb.training control` on nothing but pictures
+that `attnd_nb/world` draws; under this repository's licence.
+
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+    controlnet = ControlNetModel.from_pretrained("data/control")
+    pipe = StableDiffusionControlNetPipeline(**pipe.components, controlnet=controlnet, requires_safety_checker=False)
+
+Limits: it knows the edges of the world's scenes at 256 pixels. With a prompt it holds outlines; with the empty one, faintly. What
+it is worth is measured by `tests/benchmarks/verbs.py --only control`.
+"""
 
 
 def edges(image, sigma: float = 2.0) -> Image.Image:
@@ -127,5 +140,7 @@ def export(run: Path, target: Path) -> None:
     controlnet = build(load_denoiser(run)[0])
     controlnet.load_state_dict(saved["ema"])
     controlnet.half().save_pretrained(target)
+    minutes, parameters = saved["seconds"] / 60, sum(weight.numel() for weight in controlnet.parameters()) / 1e6
+    (target / "README.md").write_text(CARD.format(steps=saved["step"], minutes=minutes, parameters=parameters))
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6
     print(f"{target}: {size:.1f} MB, after {saved['step']} steps and {saved['seconds'] / 60:.0f} minutes")
