@@ -139,7 +139,9 @@ def check_positive(**values):
 
 
 def resolve_rate(learning_rate):
-    """Adam's step size: a positive number, or a `Schedule` of them over the way from noise to the picture."""
+    """Adam's step size: a positive number, by default the paper's, or a `Schedule` over the way from noise to the picture."""
+    if learning_rate is None:
+        return 0.05
     if isinstance(learning_rate, Mapping):  # as settings.json holds it
         learning_rate = Schedule(**learning_rate)
     if not isinstance(learning_rate, Schedule):

@@ -43,7 +43,7 @@ class Distiller:
             self.shares = regions.shares([side // pipe.vae_scale_factor for side in regions.size])
         self.grids = {}  # {layer: (how often it halves the latents, tokens of each reference)}
         self.source_sizes = None  # of the references' latents
-        self.whole_mask = None  # of the whole picture, the same at every timestep
+        self.fixed_mask = None  # as `mask` makes it; without the label maps where windows have their own
 
     def read(self, latents, t):
         """Features of latents (n, channels, h, w) at t, by layer; the forward pass ends at the last one."""
@@ -68,13 +68,13 @@ class Distiller:
         else:
             records = [self.read(z, t) for z in latents]
         styles, content = records[: len(z_s)], None if z_c is None else records[-1]
-        for name in self.layers:
-            tokens = [one[name].key.shape[2] for one in styles]
-            self.grids[name] = token_level(tokens[0], z_s[0].shape[-2:]), tuple(tokens)
-        self.source_sizes = [tuple(z.shape[-2:]) for z in z_s]
-        if self.whole_mask is None and masked:
-            self.whole_mask = self.mask(self.shares)
-        return Target(union(styles), content, self.whole_mask if masked else self.mask())
+        if not self.grids:  # the first time; sizes, and with them masks, are the same at every timestep
+            for name in self.layers:
+                tokens = tuple(one[name].key.shape[2] for one in styles)
+                self.grids[name] = token_level(tokens[0], z_s[0].shape[-2:]), tokens
+            self.source_sizes = [tuple(z.shape[-2:]) for z in z_s]
+            self.fixed_mask = self.mask(self.shares if masked else None)
+        return Target(union(styles), content, self.fixed_mask)
 
     def match(self, z, references):
         """AdaIN: the latents with the references' mean and deviation, by channel; with label maps in each region by itself.

@@ -64,7 +64,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     layers = list(select_layers(pipe, layers))
     pictures = Pictures(pipe, style, content, size, resolution, None, source_mask, target_mask, wide=True)
     if inner_steps:
-        learning_rate = resolve_rate(0.05 if learning_rate is None else learning_rate)
+        learning_rate = resolve_rate(learning_rate)
         content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
     size = pictures.output_size
 

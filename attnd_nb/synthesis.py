@@ -148,7 +148,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     pictures = Pictures(pipe, style, content, size, resolution, control, source_mask, target_mask)
     check_strength(strength, pictures)
     if inner_steps:
-        learning_rate = resolve_rate(0.05 if learning_rate is None else learning_rate)
+        learning_rate = resolve_rate(learning_rate)
         content_weight, weights = resolve_weights(pipe, pictures, layers, content_weight, weights)
 
     with Run(pipe, "guided_sample", locals(), pictures, generator, progress, callback) as run:
@@ -185,8 +185,7 @@ def injected_sample(pipe, style, prompt="", negative_prompt=None, content=None, 
     DDIM sampling in which `layers` attend, with their own queries, to the keys and values of the style,
     noised equally at each t and read with the empty prompt. The same seed starts from the same noise as in
     `optimize` and `guided_sample`. With `content`, sampling starts from its latent, noised to `strength` in
-    (0, 1] of the way (.6 by default; 1 keeps almost nothing), and
-    the size follows it. The rest: see `guided_sample`.
+    (0, 1] of the way (.6 by default; 1 keeps almost nothing), and the size follows it. The rest: see `guided_sample`.
 
     Raises ValueError or TypeError on arguments that are out of range or would have no effect.
     Source: the paper's introduction and figure 3; Visual Style Prompting (2024).

@@ -39,16 +39,9 @@ def test_saved_results_can_be_replayed(tiny_sd, tmp_path):
         assert {k: v for k, v in again.settings.items() if k != "pictures"} == {
             k: v for k, v in result.settings.items() if k != "pictures"
         }
-        assert (
-            replay(
-                folder,
-                tiny_sd,
-                generator=seed(99),
-                **({"num_steps": 1} if name in ("transfer", "texture") else {"inner_steps": 0, "learning_rate": None}),
-            ).losses
-            != result.losses
-            or not result.losses
-        )
+        changed = {"num_steps": 1} if name in ("transfer", "texture") else {"inner_steps": 0, "learning_rate": None}
+        other = replay(folder, tiny_sd, generator=seed(99), **changed)
+        assert not torch.equal(other.latents, result.latents)
 
 
 def test_files_hold_what_the_result_holds(tiny_sd, tmp_path):
