@@ -22,7 +22,8 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     """Load a diffusers Stable Diffusion pipeline, ready for every verb.
 
     `name`: "mini" (shipped with the package), "sd15", "sd21", "sdxl", a pipeline folder, a single-file
-    checkpoint (`.safetensors`) or a hub id. Weights are read from safetensors only.
+    checkpoint (`.safetensors`) or a hub id. Weights are read from safetensors only. A single file holds nothing but
+    weights: configuration and tokenizer are those of the folder it lies in, as in the hub's own repositories, or the hub's.
     `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
     bfloat16, or float16 where the card has no bfloat16. A VAE that overflows in float16 (SDXL's) stays
     in float32. `offload`: the weights stay in the CPU's memory, and each network is on the device only
@@ -166,13 +167,17 @@ def _from_single_file(path, dtype):
         )
     sdxl = any(key.startswith("conditioner.embedders.1") for key in keys)
     cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd15")
+    extra = {} if sdxl else {"safety_checker": None}
+    if (path.parent / "model_index.json").is_file():
+        extra |= {"config": str(path.parent), "local_files_only": True}
     try:
         with _quiet():
-            return cls.from_single_file(str(path), dtype=dtype, **({} if sdxl else {"safety_checker": None}))
+            return cls.from_single_file(str(path), dtype=dtype, **extra)
     except OSError as error:
         raise ConnectionError(
-            "a single-file checkpoint holds weights only; its configuration and tokenizer "
-            f"come from the hub. {_unreachable(*HUB[known])} The error was: {error}"
+            "a single-file checkpoint holds weights only; configuration and tokenizer come from its folder "
+            f"{str(path.parent)!r}, if there is a model_index.json, or else from the hub. {_unreachable(*HUB[known])} "
+            f"The error was: {error}"
         ) from error
 
 
