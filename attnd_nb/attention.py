@@ -5,7 +5,8 @@ tensors that attention works with, whatever processor is set: a hook that looks,
 returns a tensor, injects. This was chosen over a `TorchFunctionMode` around
 `scaled_dot_product_attention`, which also works, because it needs no processor to end in that function
 (sliced and memory-efficient processors do not), and because it is the few lines that a reader would
-write himself. Its price: layers whose projections are fused or followed by a norm are refused.
+write himself. Where a norm follows the projection (SD 3.5), its output is what attention works with. The price: layers
+whose projections are fused, or turned after all that (Flux's rotary embedding), are refused.
 
 Names: query, key, value are the q, k, v of the formulas; each is (batch, heads, tokens, head_dim).
 """
@@ -86,7 +87,7 @@ def record(model, layers="all", stop=False):
     try:
         for name, module in chosen.items():
             for part in ("to_q", "to_k", "to_v"):
-                handles.append(getattr(module, part).register_forward_hook(keep(name, part)))
+                handles.append(_last(module, part).register_forward_hook(keep(name, part)))
             handles.append(module.to_out[0].register_forward_pre_hook(finish(name, module.heads)))
         yield features
     except _Stop as signal:
@@ -103,9 +104,14 @@ def record(model, layers="all", stop=False):
         )
 
 
+def _last(module, part):
+    """The module whose output attention takes: the projection, or the norm behind it."""
+    return getattr(module, part.replace("to_", "norm_"), None) or getattr(module, part)
+
+
 def _split_heads(x, heads):
-    """(batch, tokens, heads · head_dim) to (batch, heads, tokens, head_dim), a view."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    """(batch, tokens, heads · head_dim) to (batch, heads, tokens, head_dim), a view. Norms may have them split already."""
+    return x if x.dim() == 4 else x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _join_heads(x):
@@ -165,7 +171,8 @@ def inject(model, references):
         joined = _join_heads(tensor)  # (1, all tokens, heads · head_dim)
 
         def hook(module, args, output):
-            return joined.to(output.dtype).expand(len(output), -1, -1)
+            put = tensor if output.dim() == 4 else joined
+            return put.to(output.dtype).expand(len(output), *put.shape[1:])
 
         return hook
 
@@ -178,8 +185,8 @@ def inject(model, references):
             )
     try:
         for name, module in chosen.items():
-            handles.append(module.to_k.register_forward_hook(replace(merged[name].key)))
-            handles.append(module.to_v.register_forward_hook(replace(merged[name].value)))
+            handles.append(_last(module, "to_k").register_forward_hook(replace(merged[name].key)))
+            handles.append(_last(module, "to_v").register_forward_hook(replace(merged[name].value)))
         yield
     finally:
         for handle in handles:

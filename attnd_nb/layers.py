@@ -5,6 +5,9 @@ Layers that the hooks of `attention.py` could not read truly are refused here.
 
 import math
 
+from diffusers.models.attention_processor import AttnProcessor2_0, JointAttnProcessor2_0
+
+NOTHING_AFTER_NORMS = AttnProcessor2_0, JointAttnProcessor2_0  # SD 3.5's; Flux's rotates queries and keys (RoPE)
 STAGES = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
 
 
@@ -73,8 +76,8 @@ def _check_readable(name, module):
     why = None
     if getattr(module, "fused_projections", False):
         why = "its projections are fused; call pipe.unfuse_qkv_projections() first"
-    elif getattr(module, "norm_q", None) is not None or getattr(module, "norm_k", None) is not None:
-        why = "it normalises queries or keys after projecting them (norm_q, norm_k), unseen by the hooks"
+    elif getattr(module, "norm_q", None) is not None and not isinstance(module.processor, NOTHING_AFTER_NORMS):
+        why = f"{type(module.processor).__name__} may turn queries and keys after norm_q and norm_k, unseen by the hooks"
     elif module.to_k is None or module.to_v is None or getattr(module, "to_out", None) is None:
         why = "it lacks to_k, to_v or to_out"
     elif getattr(module, "inner_kv_dim", module.inner_dim) != module.inner_dim:

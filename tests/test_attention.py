@@ -154,14 +154,15 @@ def test_errors_inside_the_block_get_out_and_hooks_go(tiny_sd, latents):
 
 def test_unreadable_layers_are_refused(tiny_sd, monkeypatch):
     module = self_attention_layers(tiny_sd)[LAYER]
-    for name, value, why in [
-        ("fused_projections", True, "fused"),
-        ("norm_q", torch.nn.Identity(), "norm_q"),
-        ("scale", 1.0, "1/√d"),
-        ("inner_kv_dim", 4, "wide"),
+    for changes, why in [
+        ({"fused_projections": True}, "fused"),
+        ({"norm_q": torch.nn.Identity(), "processor": object()}, "norm_q"),
+        ({"scale": 1.0}, "1/√d"),
+        ({"inner_kv_dim": 4}, "wide"),
     ]:
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, value)
+            for name, value in changes.items():
+                patch.setattr(module, name, value)
             with pytest.raises(ValueError, match=why):
                 select_layers(tiny_sd, [LAYER])
             assert len(select_layers(tiny_sd, [0])) == 1
