@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         sheet = run(options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, FloatingPointError) as error:
         print(f"attnd-nb: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"contact sheet: {sheet}")
@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> Path:
     style = _picture(options.style, "style")
     # A style picture that the user named is the texture's exemplar too, unless another was named.
     texture = _picture(options.texture or options.style, "texture")
+    options.out.mkdir(parents=True, exist_ok=True)  # what is wrong with it is told before the long part
     results = _results(content, style, texture, options)
     for name, result in results.items():
         result.save(options.out / name)
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> Path:
     from .plots import contact_sheet
 
     path = options.out / "contact_sheet.png"
-    contact_sheet(_rows(content, style, texture, results), path=path,
+    contact_sheet(_rows(results), path=path,
                   title="Style transfer and texture; d is the patch distance to the style, 0 for its equal")
     return path
 
@@ -55,8 +56,10 @@ def _results(content, style, texture, options) -> dict:
     from tqdm import tqdm
 
     from . import FAST, FAST_SAMPLING, guided_sample, injected_sample, load_pipeline, optimize
+    from .arguments import check_steps
 
     pipe = load_pipeline(options.model)
+    check_steps(pipe, steps=options.steps)
     guided = math.ceil(options.steps * FAST_SAMPLING["num_inference_steps"] / FAST["num_steps"])
     from_content = [math.ceil(steps * STRENGTH) for steps in (INJECTED_STEPS, *[guided] * len(WEIGHTS))]
     bar = tqdm(total=sum(from_content) + len(WEIGHTS) * options.steps + INJECTED_STEPS + guided, desc="distilling")
@@ -93,9 +96,15 @@ def _picture(named, default: str):
     return open_image(named) if named else sample(default)
 
 
-def _rows(content, style, texture, results) -> list:
-    """The contact sheet's rows of (caption, picture): the transfer by Algorithm 2, and the texture beside that by Algorithm 1."""
+def _rows(results) -> list:
+    """The contact sheet's rows of (caption, picture): the transfer by Algorithm 2, and the texture beside that by Algorithm 1.
+
+    Content and style as the model saw them: patches of pictures of other sizes would not compare.
+    """
     from .metrics import patch_distance
+
+    given = results["transfer_injected"].inputs
+    content, style, texture = given["content"], given["style_0"], results["texture_injected"].inputs["style_0"]
 
     def entry(name, picture, reference):
         return f"{name}, d = {patch_distance(picture, reference):.2f}", picture

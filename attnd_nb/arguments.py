@@ -151,11 +151,11 @@ def resolve_rate(learning_rate):
     return learning_rate
 
 
-def check_effect(where, **values):
+def check_effect(why, **values):
     """Raise ValueError for what was given though it has no effect."""
     for name, value in values.items():
         if value is not None:
-            raise ValueError(f"{name} has no effect {where}; leave it out")
+            raise ValueError(f"{name} {why}; leave it out")
 
 
 def check_strength(strength, pictures):
@@ -178,7 +178,7 @@ def resolve_weights(pipe, pictures, layers, content_weight, weights):
         if regions is not None:
             regions.weigh(None)
         if not content:
-            check_effect("without content", content_weight=content_weight)
+            check_effect("has no effect without content", content_weight=content_weight)
             return None, None
         if content_weight is None:
             content_weight = 0.25 if "content" in pictures.images else 0.15
@@ -215,10 +215,11 @@ def _full_names(pipe, weighed, layers):
 
 
 def check_aspect(size, **originals):
-    """`size`, unless a picture (by name, its size) would be stretched by more than a tenth to fit it."""
+    """`size`, unless a picture (by name, its size) would be stretched by more than a tenth and rounding to fit it."""
+    most = 1.1 * (1 + 8 / min(size))  # models take whole cells of eight pixels at least
     for name, (height, width) in originals.items():
         stretch = size[1] * height / (size[0] * width)
-        if not 1 / 1.1 < stretch < 1.1:
+        if not 1 / most < stretch < most:
             raise ValueError(
                 f"{name} of {height} x {width} pixels would be stretched to {size[0]} x {size[1]}; "
                 "crop it, or choose a size of its aspect"

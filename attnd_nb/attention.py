@@ -14,6 +14,7 @@ Names: query, key, value are the q, k, v of the formulas; each is (batch, heads,
 import contextlib
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -206,7 +207,7 @@ def attention_map(features, queries=None, reference=None):
     """
     query, key = features.query.float(), features.key.float()  # float16 could not hold some models' products
     if queries is not None:
-        queries = [queries] if isinstance(queries, int) else list(queries)
+        queries = [queries] if isinstance(queries, Integral) else list(queries)
         tokens = query.shape[2]
         outside = [q for q in queries if not 0 <= q < tokens]
         if outside:

@@ -58,7 +58,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     check_count(0, inner_steps=inner_steps)
     check_count(1, num_images=num_images, views_per_batch=views_per_batch)
     if not inner_steps:
-        check_effect("with inner_steps=0", content=content, content_weight=content_weight, target_mask=target_mask,
+        check_effect("needs inner_steps above 0", content=content, content_weight=content_weight, target_mask=target_mask,
                      weights=weights, learning_rate=learning_rate)
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     layers = list(select_layers(pipe, layers))

@@ -4,6 +4,7 @@ Layers that the hooks of `attention.py` could not read truly are refused here.
 """
 
 import math
+from numbers import Integral
 
 from diffusers.models.attention_processor import AttnProcessor2_0, JointAttnProcessor2_0
 
@@ -48,7 +49,7 @@ def select_layers(model, layers="last6"):
             raise ValueError(f"layers={layers!r}: the model has {len(names)} self-attention layers")
         chosen = names[-count:]
     else:
-        wanted = [layers] if isinstance(layers, (str, int)) else list(layers)
+        wanted = [layers] if isinstance(layers, (str, Integral)) else list(layers)
         chosen = [_one_name(names, layer) for layer in wanted]
     if not chosen:
         raise ValueError("layers is empty; name at least one layer")
@@ -58,7 +59,7 @@ def select_layers(model, layers="last6"):
 
 
 def _one_name(names, layer):
-    if isinstance(layer, int) and not isinstance(layer, bool):
+    if isinstance(layer, Integral) and not isinstance(layer, bool):
         if -len(names) <= layer < len(names):
             return names[layer]
         raise ValueError(

@@ -26,8 +26,8 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     weights: configuration and tokenizer are those of the folder it lies in, as in the hub's own repositories, or the hub's.
     `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
     bfloat16, or float16 where the card has no bfloat16. A VAE that overflows in float16 (SDXL's) stays
-    in float32. `offload`: the weights stay in the CPU's memory, and each network is on the device only
-    while it runs, which is slower; for a model that the device cannot hold as a whole. The pipeline
+    in float32. `offload`: the weights stay in the CPU's memory, and one network at a time is on the device,
+    which is slower; for a model that the device cannot hold as a whole. The pipeline
     comes back in evaluation mode, without gradients for its weights, with a DDIM scheduler built from
     its own configuration.
 
@@ -158,6 +158,8 @@ def _from_single_file(path, dtype):
     try:
         with safe_open(path, "pt") as file:
             keys = list(file.keys())
+            reads_text = [key for key in keys if key.endswith("attn2.to_k.weight")]
+            text_width = file.get_slice(reads_text[0]).get_shape()[-1] if reads_text else None
     except SafetensorError as error:
         raise ValueError(f"{str(path)!r} is broken: {error}") from error
     if not any(key.startswith("model.diffusion_model.") for key in keys):
@@ -165,19 +167,19 @@ def _from_single_file(path, dtype):
             f"{str(path)!r} is not a whole Stable Diffusion checkpoint (it holds no "
             "model.diffusion_model weights); a LoRA or a VAE alone will not do"
         )
-    sdxl = any(key.startswith("conditioner.embedders.1") for key in keys)
-    cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd15")
-    extra = {} if sdxl else {"safety_checker": None}
-    if (path.parent / "model_index.json").is_file():
-        extra |= {"config": str(path.parent), "local_files_only": True}
+    sdxl, sd2 = any(key.startswith("conditioner.embedders.1") for key in keys), text_width == 1024
+    cls, known = (StableDiffusionXLPipeline, "sdxl") if sdxl else (StableDiffusionPipeline, "sd21" if sd2 else "sd15")
+    beside = (path.parent / "model_index.json").is_file()
+    config = {"config": str(path.parent), "local_files_only": True} if beside else {"config": HUB[known][0]}
     try:
         with _quiet():
-            return cls.from_single_file(str(path), dtype=dtype, **extra)
+            return cls.from_single_file(str(path), dtype=dtype, **config, **({} if sdxl else {"safety_checker": None}))
     except OSError as error:
         raise ConnectionError(
             "a single-file checkpoint holds weights only; configuration and tokenizer come from its folder "
-            f"{str(path.parent)!r}, if there is a model_index.json, or else from the hub. {_unreachable(*HUB[known])} "
-            f"The error was: {error}"
+            f"{str(path.parent)!r}, if there is a model_index.json, or else from the hub. On a machine with a network run "
+            f"`hf download {HUB[known][0]} --include '*.json' '*.txt' --local-dir small`, and put what it brings beside the "
+            f"file. load_pipeline('mini') needs no network. The error was: {error}"
         ) from error
 
 
@@ -255,6 +257,8 @@ def check_pipeline(pipe):
             f"pipe is a {type(pipe).__name__}; a Stable Diffusion pipeline was expected, "
             "as load_pipeline() returns"
         )
+    if getattr(pipe.unet.config, "encoder_hid_dim_type", None):
+        raise ValueError("the UNet wants image embeddings (an IP-Adapter); call pipe.unload_ip_adapter() first")
     latent_channels = pipe.vae.config.latent_channels
     if pipe.unet.config.in_channels != latent_channels:
         raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
@@ -37,7 +39,8 @@ class QueryMaps:
         self.pictures = [open_fitted(pipe, one) for one in (image, reference)]
         self.latents = [encode(pipe, one) for one in self.pictures]
         self.layers = list(select_layers(pipe, layers))
-        self.numbers = {name: number for number, name in enumerate(self_attention_layers(pipe)) if name in self.layers}
+        known = list(self_attention_layers(pipe))
+        self.numbers, self._count = {name: known.index(name) for name in self.layers}, len(known)
         self.heads = {name: module.heads for name, module in select_layers(pipe, layers).items()}
         self.rows, self.columns = _places(self.latents[0].shape[-2:])
         self._reader, self._read = Distiller(pipe, self.layers), {}
@@ -77,8 +80,8 @@ class QueryMaps:
 
     def _name(self, layer):
         known = {**self.numbers, **{number: name for name, number in self.numbers.items()}}
-        if isinstance(layer, int) and layer < 0:
-            layer += max(self.numbers.values()) + 1
+        if isinstance(layer, Integral) and layer < 0:
+            layer += self._count
         if layer not in known:
             read = ", ".join(f"{number} ({name})" for name, number in self.numbers.items())
             raise ValueError(f"layer {layer!r} was not read; read were {read}")

@@ -149,6 +149,7 @@ class Run(contextlib.AbstractContextManager):
 
     def __exit__(self, kind, error, traceback):
         self.stack.close()
+        self.pipe.maybe_free_model_hooks()  # with offload=True the last network would stay on the device
         said = str(error)  # on a CPU "can't allocate memory", on Apple's GPU "out of memory", both RuntimeErrors
         if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in said or "out of memory" in said:
             error.add_note(LESS_MEMORY)

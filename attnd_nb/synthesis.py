@@ -114,7 +114,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
 
     `prompt`: a text, or a list of them; each gives `num_images`. `guidance_scale`: classifier-free
     guidance, by default 7.5 with a prompt and 1 (none) without; `negative_prompt` goes with it.
-    `inner_steps=0` is the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
+    `inner_steps=0` is, in float32, the pipeline's own DDIM sampling, to the bit. `adain`: first match the latent's mean
     and deviation, by channel (and region), to those of the noised style (for text to image; the paper then uses
     learning_rate .015; it is .05 by default). `guided_sample(pipe, style, **FAST_SAMPLING)` sets steps and rate, here a
     `Schedule`, for speed.
@@ -142,7 +142,7 @@ def guided_sample(pipe, style, prompt="", negative_prompt=None, content=None, co
     guidance_scale = resolve_guidance(prompt, negative_prompt, guidance_scale)
     control_scale = resolve_control(pipe, control, control_scale)
     if not inner_steps:
-        check_effect("with inner_steps=0", content_weight=content_weight, target_mask=target_mask, weights=weights,
+        check_effect("needs inner_steps above 0", content_weight=content_weight, target_mask=target_mask, weights=weights,
                      learning_rate=learning_rate, content=content if strength is None else None)
     layers = list(select_layers(pipe, layers))
     pictures = Pictures(pipe, style, content, size, resolution, control, source_mask, target_mask)

@@ -1,7 +1,7 @@
 """How much counts what: each loss over time, each layer, each reference. One object instead of ten arguments."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 
@@ -76,9 +76,11 @@ class Weights:
             raise ValueError(f"ad={self.ad} and content={self.content} leave nothing to optimise")
         for kind in ("layers", "references"):
             given = getattr(self, kind)
-            values = given.values() if isinstance(given, Mapping) else given
             if given is None:
                 continue
+            if isinstance(given, Mapping) != (kind == "layers") or not isinstance(given, Iterable):
+                raise TypeError(f"{kind} is {given!r}; write layers={{-1: 2.0}}, references=(3, 1)")
+            values = given.values() if kind == "layers" else given
             for value in values:
                 check_weight(f"every one of {kind}", value)
             if kind == "references" and not any(values):

@@ -1,5 +1,6 @@
 """The reader sees exactly what attention used, changes it only when asked, and leaves nothing behind."""
 
+import numpy as np
 import pytest
 import torch
 from conftest import unchanged
@@ -67,6 +68,15 @@ def test_layers_by_name_index_and_count_agree(tiny_sd):
 def test_layers_that_do_not_exist_are_refused(tiny_sd, layers):
     with pytest.raises(ValueError, match="layer"):
         select_layers(tiny_sd, layers)
+
+
+def test_numpys_whole_numbers_are_indices_too(tiny_sd, latents):
+    assert list(select_layers(tiny_sd, np.arange(10, 16))) == list(select_layers(tiny_sd, "last6"))
+    assert list(select_layers(tiny_sd, np.int64(3))) == list(select_layers(tiny_sd, 3))
+    with record(tiny_sd, 3) as features:
+        run(tiny_sd, latents)
+    (layer,) = features.values()
+    assert torch.equal(attention_map(layer, np.int64(5)), attention_map(layer, 5))
 
 
 def test_recorded_tensors_are_those_attention_used(any_pipe, latents, monkeypatch):

@@ -135,6 +135,12 @@ def test_weights_out_of_range_are_refused(make, words):
         make()
 
 
+@pytest.mark.parametrize("kinds", [dict(layers=[1, 2]), dict(layers=2.0), dict(references=2.0), dict(references={0: 1})])
+def test_weights_of_the_wrong_kind_say_how_to_write_them(kinds):
+    with pytest.raises(TypeError, match="references=\\(3, 1\\)"):
+        Weights(**kinds)
+
+
 def test_half_precision_losses_are_float32():
     x = Features(*(t.half() for t in vars(layer(0)).values()))
     assert content_loss({"a": x}, {"a": layer(1)}).dtype == torch.float32

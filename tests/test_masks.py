@@ -299,6 +299,15 @@ def test_maps_of_any_shape_several_styles_and_images(tiny_sd, tmp_path, verb, op
     assert torch.equal(replay(result.save(tmp_path), tiny_sd, progress=False).latents, result.latents)
 
 
+def test_a_long_picture_and_its_map_are_rounded_alike_and_replayed(tiny_sd, tmp_path):
+    labels = np.zeros((60, 306), int)
+    labels[:, 153:] = 1
+    result = optimize(tiny_sd, picture(1, labels.shape), source_mask=labels, target_mask=labels, resolution=64, num_steps=1,
+                      generator=seed(), progress=False)
+    assert result.images[0].size == (144, 32)  # the model takes whole cells, and the aspect suffers
+    assert torch.equal(replay(result.save(tmp_path), tiny_sd, progress=False).latents, result.latents)
+
+
 def test_weights_and_masks_go_together(tiny_sd, style):
     """A reference that does not count gives its region nothing, so the other must have it."""
     options = dict(source_mask=[HALVES, HALVES], target_mask=HALVES, generator=seed(), **FAST)
@@ -320,7 +329,7 @@ def test_weights_and_masks_go_together(tiny_sd, style):
     (optimize, dict(source_mask=HALVES, target_mask=HALVES[:40], content=picture()), "target_mask of 40 x 64"),
     (optimize, dict(source_mask=HALVES, target_mask=HALVES + 1), "label 2"),
     (optimize, dict(source_mask=HALVES, target_mask=HALVES, content=picture(), num_images=2), "num_images"),
-    (guided_sample, dict(source_mask=HALVES, target_mask=HALVES, inner_steps=0), "inner_steps=0"),
+    (guided_sample, dict(source_mask=HALVES, target_mask=HALVES, inner_steps=0), "needs inner_steps above 0"),
 ])
 def test_masks_that_cannot_be_used_are_errors(tiny_sd, verb, options, words):
     with pytest.raises(ValueError, match=words):

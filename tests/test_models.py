@@ -222,6 +222,24 @@ def test_inpainting_unets_are_refused(tiny_sd, style, monkeypatch):
         optimize(tiny_sd, style)
 
 
+def test_unets_with_image_prompts_are_refused(tiny_sd, style):
+    tiny_sd.unet.register_to_config(encoder_hid_dim_type="ip_image_proj")
+    try:
+        with pytest.raises(ValueError, match="unload_ip_adapter"):
+            optimize(tiny_sd, style)
+    finally:
+        tiny_sd.unet.register_to_config(encoder_hid_dim_type=None)
+
+
+def test_after_a_verb_no_network_is_left_on_the_card(tiny_sd, style, monkeypatch):
+    freed = []
+    monkeypatch.setattr(type(tiny_sd), "maybe_free_model_hooks", lambda self: freed.append(True))
+    optimize(tiny_sd, style, num_steps=1, progress=False)
+    with pytest.raises(ZeroDivisionError):
+        optimize(tiny_sd, style, num_steps=1, progress=False, callback=lambda step: 1 / 0)
+    assert len(freed) == 2
+
+
 def test_verbs_run_while_weights_lie_elsewhere(tiny_sd, monkeypatch):
     """CPU offload puts hooks around every network, here with the CPU as the card, too."""
     def made():

@@ -128,6 +128,8 @@ def test_the_main_job_makes_a_sheet_and_says_where(tiny_sd, tmp_path, monkeypatc
     (["--content", "nowhere.jpg"], "no picture at 'nowhere.jpg'"),
     (["--style", "broken.png"], "'broken.png' is not a picture"),
     (["--content", "fine.png", "--style", "fine.png", "--model", "no/such/model"], "no pipeline at"),
+    (["--content", "fine.png", "--style", "fine.png", "--out", "fine.png"], "fine.png"),
+    (["--content", "fine.png", "--style", "fine.png", "--steps", "1200"], "steps=1200, but the model has timesteps for 999"),
 ])
 def test_the_main_job_names_what_was_wrong_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
     from conftest import picture
@@ -142,6 +144,21 @@ def test_the_main_job_names_what_was_wrong_in_one_line(arguments, message, tmp_p
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
+
+
+def test_the_sheet_compares_pictures_as_the_model_saw_them():
+    from types import SimpleNamespace
+
+    from conftest import picture
+
+    from attnd_nb.__main__ import WEIGHTS, _rows
+
+    made = SimpleNamespace(images=[picture(1)], inputs={"content": picture(2), "style_0": picture(1)})
+    names = ["transfer_injected", "texture_injected", "texture_distilled",
+             *(f"{kind}_{weight}" for kind in ("transfer", "optimised") for weight in WEIGHTS)]
+    transfer, texture = _rows(dict.fromkeys(names, made))
+    assert not transfer[0][0].endswith("d = 0.00") and transfer[1] == ("style", picture(1))
+    assert all(caption.endswith("d = 0.00") for caption, _ in transfer[2:] + texture[1:])
 
 
 def test_the_main_job_refuses_no_steps(capsys):

@@ -46,6 +46,13 @@ def test_layers_are_named_or_counted_in_execution_order(maps):
         np.testing.assert_array_equal(maps.at(0, 0, layer)[1], maps.at(0, 0, 15)[1])
 
 
+def test_negative_indices_count_from_the_last_layer_also_where_it_was_not_read(tiny_sd, content, style):
+    maps = QueryMaps(tiny_sd, content, style, layers=[3, 5])
+    np.testing.assert_array_equal(maps.at(0, 0, -11)[1], maps.at(0, 0, 5)[1])
+    with pytest.raises(ValueError, match="layer 15 was not read"):
+        maps.at(0, 0, -1)
+
+
 def test_pictures_of_other_sizes(tiny_sd, style):
     maps = QueryMaps(tiny_sd, picture(4, (48, 96)), picture(5, (32, 32)), layers=[15])
     own, other = maps.at(maps.rows - 1, maps.columns - 1, 15)

@@ -76,6 +76,14 @@ def test_it_is_the_pipeline_it_was_made_of(file, tiny_sd):
     assert torch.equal(results[0].latents, results[1].latents)
 
 
+@pytest.mark.parametrize("width, name", [(768, "stable-diffusion-v1-5/"), (1024, "stable-diffusion-2-1")])
+def test_it_asks_the_hub_for_the_configuration_of_its_kind(tmp_path, width, name):
+    save_file({"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(2, width)},
+              tmp_path / "model.safetensors")  # fmt: skip
+    with pytest.raises(ConnectionError, match=f"hf download [^ ]*{name}"):
+        load_pipeline(tmp_path / "model.safetensors")
+
+
 def test_without_its_folder_it_says_what_is_missing(file, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -73,15 +73,17 @@ def _check_first_loss(answer, vae, pixels, loss) -> None:
 
 
 def _check_run(answer, before, pixels) -> None:
-    calls, vae = [], copy.deepcopy(before)
-    losses = given(answer(vae, pixels, STEPS, RATE, lambda: calls.append(1)))
+    seen, vae = [], copy.deepcopy(before)
+    losses = given(answer(vae, pixels, STEPS, RATE, lambda: seen.append(vae.post_quant_conv.weight.detach().clone())))
     require(len(losses) == STEPS, f"{STEPS} steps, but {len(losses)} losses. Return one number a step.")
     expected = tune(copy.deepcopy(before), pixels, STEPS, RATE)
     for step, (mine, reference) in enumerate(zip(losses, expected)):
         if not _same(mine, reference):
             raise Wrong(f"The first step is right, step {step} is not. Gradients add up until zero_grad clears them, and "
                         "one Adam, made before the loop, serves all steps.")
-    require(len(calls) == STEPS, f"`watch` was called {len(calls)} times in {STEPS} steps: call it at the end of each step.")
+    require(len(seen) == STEPS, f"`watch` was called {len(seen)} times in {STEPS} steps: call it at the end of each step.")
+    require(not torch.equal(seen[0], before.post_quant_conv.weight),
+            "`watch` was called before Adam's step: call it at the end of each step, so that it sees what the step did.")
 
 
 def _small_vae():
@@ -106,13 +108,15 @@ def _same(a, b) -> bool:
 
 def _variant(loss=lambda error: error.abs().mean(),
              weights=lambda vae: [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()],
-             latents=lambda posterior, vae: posterior.mode(), optimizer=torch.optim.Adam, clear=True, each=1):
+             latents=lambda posterior, vae: posterior.mode(), optimizer=torch.optim.Adam, clear=True, each=1, early=False):
     """`tune` with one thing done wrong."""
 
     def answer(vae, pixels, steps, learning_rate, watch=lambda: None):
         chosen = [weight.requires_grad_(True) for weight in weights(vae)]
         optimizers, losses = [optimizer(chosen, lr=learning_rate)], []
         for step in range(steps):
+            if early:
+                watch()
             optimizers.append(optimizer(chosen, lr=learning_rate) if each == 0 else optimizers[-1])
             z = latents(vae.encode(pixels).latent_dist, vae)
             value = loss(vae.decode(z).sample - pixels)
@@ -121,7 +125,7 @@ def _variant(loss=lambda error: error.abs().mean(),
             value.backward()
             optimizers[-1].step()
             losses.append(value.item())
-            if each and step % each == 0:
+            if each and not early and step % each == 0:
                 watch()
         return losses
 
@@ -152,6 +156,7 @@ EXERCISES = (
             "until zero_grad clears them": _variant(clear=False),
             "one Adam, made before the loop": _variant(each=0),
             "`watch` was called 3 times": _variant(each=2),
+            "before Adam's step": _variant(early=True),
             "but 1 losses": lambda *given, **options: tune(*given, **options)[-1:],
         },
     ),
