@@ -72,7 +72,7 @@ def _results(content, style, texture, options) -> dict:
         return injected_sample(pipe, picture, **changes, **settings(num_inference_steps=INJECTED_STEPS))
 
     def guide(picture, **changes):
-        return guided_sample(pipe, picture, adain=True, **changes, **settings(**FAST_SAMPLING | {"num_inference_steps": guided}))
+        return guided_sample(pipe, picture, **changes, **settings(**FAST_SAMPLING | {"num_inference_steps": guided}))
 
     def distil(weight):
         return optimize(pipe, style, content, weight, **settings(**FAST | {"num_steps": options.steps}))

@@ -213,24 +213,24 @@ def open_fitted(pipe, source, resolution=None):
 
 
 @torch.no_grad()
-def encode(pipe, image):
+def encode(pipe, image, size=None):
     """Pictures to latents: (n, channels, height / f, width / f), float32, scaled as the UNet expects.
 
-    `image`: one picture or a list of pictures of one size, as `open_image` takes them, or a tensor
-    (n, 3, h, w). Sides are brought to the nearest multiple of the VAE's factor f.
+    `image`: one picture, or a list of pictures of one size if `size` is not given, as `open_image` takes them, or a tensor
+    (n, 3, h, w). Sides are brought to the nearest multiple of the VAE's factor f, or to `size`.
     The posterior's mode is taken, so encoding draws no noise.
     """
     if isinstance(image, torch.Tensor) and image.ndim == 4:
         image = list(image)
     images = [open_image(one) for one in (image if isinstance(image, (list, tuple)) else [image])]
     sizes = {(one.height, one.width) for one in images}
-    if len(sizes) != 1:
+    if not sizes or (size is None and len(sizes) != 1):
         raise ValueError(
-            f"pictures encoded together must have one size, not {sorted(sizes)}; encode them one by one"
+            f"pictures encoded together must have one size, not {sorted(sizes)}; give `size`, or encode them one by one"
             if sizes
             else "no picture to encode"
         )
-    size = nearest_size(pipe, sizes.pop())
+    size = nearest_size(pipe, size or sizes.pop())
     images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
     pixels = (to_tensor(images) * 2 - 1).to(device_of(pipe), pipe.vae.dtype)
     encoded = pipe.vae.encode(pixels)

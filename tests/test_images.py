@@ -195,6 +195,7 @@ def test_encode_takes_several_and_any_size(tiny_sd):
     assert both.shape == (2, 8, 8, 8)
     assert torch.allclose(both[1:], encode(tiny_sd, picture(1)), atol=1e-5)
     assert encode(tiny_sd, picture(0, (61, 35))).shape == (1, 8, 8, 4)
+    assert encode(tiny_sd, [picture(0), picture(1, (32, 32))], (32, 40)).shape == (2, 8, 4, 5)
     with pytest.raises(ValueError, match="one size"):
         encode(tiny_sd, [picture(0), picture(1, (32, 32))])
 

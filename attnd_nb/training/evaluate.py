@@ -29,7 +29,7 @@ from attnd_nb import (
 )
 from attnd_nb.metrics import edge_correlation, patch_distance, psnr
 from attnd_nb.plots import contact_sheet
-from attnd_nb.world import Scene, Style, full_caption, sample_image, sample_portrait, sample_scene
+from attnd_nb.world import MATERIALS, Scene, Style, full_caption, sample_image, sample_portrait, sample_scene
 
 from . import card, recogniser
 from .data import HELD_OUT
@@ -99,26 +99,39 @@ def reconstruction(pipe, photos: Path | None, count: int = 64) -> dict:
 def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
     """Share of samples in which the classifier finds the prompt's thing, material and style; its own accuracy beside it.
 
-    The same scenes are drawn twice: by the model from "an oil painting of a wooden fish on grass", and by the world.
+    The same scenes are drawn twice: by the model from "an oil painting of a wooden fish on grass", and by the world. So is
+    each material alone ("a photo of wood"): in a style and the shape of a thing the classifier hardly tells one from another.
     """
-    from tqdm.auto import tqdm
-
     scenes = [sample_portrait(HELD_OUT + i) for i in range(count)]
     wanted = {"thing": [s.items[0].thing for s in scenes], "material": [s.items[0].material for s in scenes],
               "style": [s.style.name for s in scenes]}  # fmt: skip
+    drawn = drawn_twice(pipe, scenes, run / "sheet_prompts.png")
+    plain = [Scene((), name, HELD_OUT + i, Style("photo", HELD_OUT + i)) for i, name in enumerate(MATERIALS)]
+    alone = drawn_twice(pipe, plain, run / "sheet_materials.png")
+    return {
+        name: {kind: found_share(judge, drawn[name], kind, names) for kind, names in wanted.items()}
+        | {"material alone": found_share(judge, alone[name], "material", list(MATERIALS))}
+        for name in drawn
+    }
+
+
+def drawn_twice(pipe, scenes: list[Scene], sheet: Path) -> dict:
+    """Pictures of the scenes, "sampled" by the model from their captions and "rendered" by the world; a sheet of 32 samples."""
+    from tqdm.auto import tqdm
+
     texts = [full_caption(scene) for scene in scenes]
     pipe.set_progress_bar_config(disable=True)
     drawn = []
-    for i in tqdm(range(0, count, 8), desc="prompts"):
+    for i in tqdm(range(0, len(texts), 8), desc=sheet.stem):
         drawn += pipe(texts[i : i + 8], num_inference_steps=25, generator=seeded()).images
-    rendered = [picture(scene.render()) for scene in scenes]
-    contact_sheet([list(zip(texts[i : i + 8], drawn[i : i + 8])) for i in range(0, min(count, 32), 8)],
-                  path=run / "sheet_prompts.png", tile=192)  # fmt: skip
-    share = {}
-    for name, images in (("sampled", drawn), ("rendered", rendered)):
-        found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in images]))
-        share[name] = {kind: float(np.mean([a == b for a, b in zip(found[kind], wanted[kind])])) for kind in wanted}
-    return share
+    contact_sheet([list(zip(texts[i : i + 8], drawn[i : i + 8])) for i in range(0, 32, 8)], path=sheet, tile=192)
+    return {"sampled": drawn, "rendered": [picture(scene.render()) for scene in scenes]}
+
+
+def found_share(judge, images: list[Image.Image], kind: str, wanted: list[str]) -> float:
+    """Share of the images in which the classifier finds what was wanted of them."""
+    found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in images]))[kind]
+    return float(np.mean([a == b for a, b in zip(found, wanted)]))
 
 
 def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: int = 25) -> dict:
@@ -141,9 +154,8 @@ def styled(pipe, judge, photos: Path | None, run: Path, count: int = 8, steps: i
             )
     out = {}
     for key, result in made.items():
-        found = recogniser.recognise(judge, np.stack([np.asarray(image) for image in result.images]))["thing"]
         out[key] = {
-            "things": float(np.mean([a == b for a, b in zip(found, names)])),
+            "things": found_share(judge, result.images, "thing", names),
             "style": mean(patch_distance(image, style) for image in result.images),
         }
     contact_sheet([list(zip([key, *names[1:]], result.images)) for key, result in made.items()], path=run / "sheet_styled.png",
@@ -170,7 +182,7 @@ def transfers(pipe, photos: Path | None, run: Path) -> dict:
             result = optimize(pipe, style=style, content=content, content_weight=weight, **FAST, generator=seeded())
             results[f"{weight}"] = result.images[0]
             seconds.append(result.seconds)
-        results["guided"] = guided_sample(pipe, style, content=content, content_weight=0.5, strength=0.6, adain=True,
+        results["guided"] = guided_sample(pipe, style, content=content, content_weight=0.5, strength=0.6,
                                           **FAST_SAMPLING, generator=seeded()).images[0]  # fmt: skip
         out[title] = {key: transfer_scores(image, content, style, truth) for key, image in results.items()}
         row += [(f"{key}: {out[title][key]['style']:.2f}, {out[title][key]['edges']:.2f}", im) for key, im in results.items()]
@@ -216,7 +228,7 @@ def textures(pipe, photos: Path | None, run: Path) -> dict:
             "250 steps": run_of(optimize, num_steps=250, learning_rate=Schedule(0.1, 0.01), adain=True),
             "fast": run_of(optimize, **FAST),
             "guided": run_of(guided_sample, adain=True),
-            "guided, fast": run_of(guided_sample, adain=True, **FAST_SAMPLING),
+            "guided, fast": run_of(guided_sample, **FAST_SAMPLING),
         }
         out[name] = {key: patch_distance(image, exemplar) for key, image in made.items()}
         rows.append([("exemplar", exemplar), *((f"{key}: {out[name][key]:.3f}", image) for key, image in made.items())])

@@ -75,17 +75,19 @@ def targets(meta: list[dict]) -> dict[str, torch.Tensor]:
 
 
 def run(run: Path, minutes: float, batch: int = 32, peak: float = 2e-3) -> None:
-    """Trains on the shards' pictures of one thing or of a material; checkpoint `run/recogniser.pt`."""
+    """Trains on the shards' pictures of one thing and, as often, of a material alone; checkpoint `run/recogniser.pt`."""
     images, _, meta = data.load(run / "data")
-    keep = [i for i, entry in enumerate(meta) if entry["kind"] in PICTURES]
+    pools = [[i for i, entry in enumerate(meta) if entry["kind"] == kind] for kind in PICTURES]
+    keep = [i for pool in pools for i in pool]
     images, truth = images[keep], targets([meta[i] for i in keep])
+    chance = np.repeat([1 / len(pools) / len(pool) for pool in pools], [len(pool) for pool in pools])  # as often one as the other
     torch.manual_seed(0)  # all processes begin alike
     model = Recogniser().to(device())
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.05)
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:
-        index = rng.integers(0, len(images), batch // processes())
+        index = rng.choice(len(images), batch // processes(), p=chance)
         x = data.to_tensor(images[index]).to(device())
         x = x.flip(-1) if rng.random() < 0.5 else x
         shift = [int(s) for s in rng.integers(-24, 25, 2)]

@@ -74,7 +74,7 @@ def results(pipe, outer, inner):
         "masked AD alone": made(optimize, **MAPS, content_weight=0.0, **FAST).images[0],
         "content alone": made(optimize, content=start, content_weight=WEIGHT, **FAST).images[0],
         "both": both.images[0],
-        "both, guided": made(guided_sample, **MAPS, content_weight=WEIGHT, adain=True, **FAST_SAMPLING).images[0],
+        "both, guided": made(guided_sample, **MAPS, content_weight=WEIGHT, **FAST_SAMPLING).images[0],
     }  # fmt: skip
 
 

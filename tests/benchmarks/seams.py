@@ -44,7 +44,7 @@ def made(pipe, texture, stride, shifted, seed):
     """A seamless texture, and the seconds it took."""
     moves = Windows.random_shift if shifted else lambda self, generator: (0, 0)
     with patch.object(Windows, "random_shift", moves):
-        result = expand(pipe, texture, seamless="both", stride=stride, adain=True, **FAST_SAMPLING, progress=False,
+        result = expand(pipe, texture, seamless="both", stride=stride, **FAST_SAMPLING, progress=False,
                         generator=torch.Generator().manual_seed(seed))  # fmt: skip
     return result.images[0], result.seconds
 

@@ -96,8 +96,8 @@ def rough_layout(style):
     return rough
 
 
-def seeded():
-    return {"generator": torch.Generator().manual_seed(0), "progress": False}
+def seeded(seed=0):
+    return {"generator": torch.Generator().manual_seed(seed), "progress": False}
 
 
 def transfer(pipe, given):
@@ -106,7 +106,7 @@ def transfer(pipe, given):
     images = {
         "KV injection": injected_sample(pipe, given.style, num_inference_steps=STEPS, **start, **seeded()).images[0],
         "optimised, λ = 0.25": optimize(pipe, given.style, given.content, 0.25, **FAST, **seeded()).images[0],
-        "guided, λ = 0.5": guided_sample(pipe, given.style, content_weight=0.5, adain=True, **start, **FAST_SAMPLING,
+        "guided, λ = 0.5": guided_sample(pipe, given.style, content_weight=0.5, **start, **FAST_SAMPLING,
                                          **seeded()).images[0],
     }  # fmt: skip
     before, figures = patch_distance(given.content, given.style), {}
@@ -118,7 +118,7 @@ def transfer(pipe, given):
 def texture(pipe, given):
     """`optimize` and `guided_sample` from noise."""
     made = {"optimised": optimize(pipe, given.texture, **FAST, **seeded()).images[0],
-            "guided": guided_sample(pipe, given.texture, adain=True, **FAST_SAMPLING, **seeded()).images[0]}  # fmt: skip
+            "guided": guided_sample(pipe, given.texture, **FAST_SAMPLING, **seeded()).images[0]}  # fmt: skip
     figures = {"round trip": patch_distance(decode(pipe, encode(pipe, given.texture))[0], given.texture)}
     for name, image in made.items():
         figures |= {name: patch_distance(image, given.texture), f"{name}, copied": copied_share(image, given.texture)}
@@ -126,12 +126,12 @@ def texture(pipe, given):
 
 
 def text(pipe, given, prompt="a butterfly"):
-    """`guided_sample` with a prompt, beside KV injection and the model alone, from one noise."""
+    """`guided_sample` with a prompt, beside KV injection and the model alone, from one noise (seed 0 draws no butterfly)."""
     options = {"prompt": prompt, "num_inference_steps": STEPS}
     images = {
-        "the model alone": guided_sample(pipe, given.style, inner_steps=0, **options, **seeded()).images[0],
-        "KV injection": injected_sample(pipe, given.style, **options, **seeded()).images[0],
-        "distilled": guided_sample(pipe, given.style, adain=True, learning_rate=0.015, **options, **seeded()).images[0],
+        "the model alone": guided_sample(pipe, given.style, inner_steps=0, **options, **seeded(1)).images[0],
+        "KV injection": injected_sample(pipe, given.style, **options, **seeded(1)).images[0],
+        "distilled": guided_sample(pipe, given.style, adain=True, learning_rate=0.015, **options, **seeded(1)).images[0],
     }
     row = [("style", given.style), *((f"{name}: “{prompt}”", image) for name, image in images.items())]
     return row, {name: patch_distance(image, given.style) for name, image in images.items()}
@@ -146,7 +146,7 @@ def masks(pipe, given):
     source = np.repeat((np.arange(SIDE) >= half)[None], SIDE, 0).astype(np.uint8)
     y, x = np.mgrid[:SIDE, :SIDE]
     target = ((x - half) ** 2 + (y - half) ** 2 < (0.4 * SIDE) ** 2).astype(np.uint8)
-    image = guided_sample(pipe, exemplar, source_mask=source, target_mask=target, adain=True, **FAST_SAMPLING,
+    image = guided_sample(pipe, exemplar, source_mask=source, target_mask=target, **FAST_SAMPLING,
                           **seeded()).images[0]  # fmt: skip
     inside = image.crop((half - 64, half - 64, half + 64, half + 64))
     own, other = (patch_distance(inside, given.materials[i]) for i in (1, 0))
@@ -157,7 +157,7 @@ def masks(pipe, given):
 def layout(pipe, given):
     """`guided_sample` that starts from a rough layout in the style's own colours."""
     rough, truth = given.layout, given.layout_truth
-    image = guided_sample(pipe, given.style, content=rough, strength=0.7, content_weight=0.25, adain=True, **FAST_SAMPLING,
+    image = guided_sample(pipe, given.style, content=rough, strength=0.7, content_weight=0.25, **FAST_SAMPLING,
                           **seeded()).images[0]  # fmt: skip
     row, figures = [("style", given.style), ("rough layout", rough), ("distilled", image)], {}
     for name, one in (("layout", rough), ("distilled", image)):
@@ -176,7 +176,7 @@ def _blocks(image, other):
 
 def wide(pipe, given):
     """`expand`: an exemplar continued to twice its width."""
-    image = expand(pipe, given.texture, size=(SIDE, 2 * SIDE), adain=True, stride=16, **FAST_SAMPLING, **seeded()).images[0]
+    image = expand(pipe, given.texture, size=(SIDE, 2 * SIDE), stride=16, **FAST_SAMPLING, **seeded()).images[0]
     return [("exemplar", given.texture), ("wider", image)], {
         "wider": patch_distance(image, given.texture), "copied": copied_share(image, given.texture),
         "seam at the windows' edges": seam_strength(image, at=[127, 255, 383], period=8),
@@ -185,7 +185,7 @@ def wide(pipe, given):
 
 def seamless(pipe, given):
     """`expand(seamless="both")`, laid twice beside and below itself."""
-    image = expand(pipe, given.texture, seamless="both", adain=True, **FAST_SAMPLING, **seeded()).images[0]
+    image = expand(pipe, given.texture, seamless="both", **FAST_SAMPLING, **seeded()).images[0]
     return [("exemplar, 2 × 2", repeat_image(given.texture)), ("seamless, 2 × 2", repeat_image(image))], {
         f"{name}, {axis}": seam_strength(picture, axis=axis, period=8)
         for name, picture in (("exemplar", given.texture), ("seamless", image)) for axis in "xy"}  # fmt: skip
@@ -218,7 +218,7 @@ def weighted(pipe, given):
     styles, row, figures = [given.style, given.second], [("first", given.style), ("second", given.second)], {}
     for pair in ((3, 1), (1, 3)):
         image = guided_sample(pipe, styles, content=given.content, weights=Weights(content=0.5, references=pair), strength=0.6,
-                              adain=True, **FAST_SAMPLING, **seeded()).images[0]  # fmt: skip
+                              **FAST_SAMPLING, **seeded()).images[0]  # fmt: skip
         row.append((f"{pair[0]} : {pair[1]}", image))
         figures |= {f"{pair[0]}:{pair[1]} to the {name}": patch_distance(image, one)
                     for name, one in zip(("first", "second"), styles)}  # fmt: skip
@@ -232,7 +232,7 @@ def schedules(pipe, given):
                "second half": Weights(content=Schedule(0.5, start=0.5)), "last layer": Weights(content=0.5, layers=last)}
     row, figures = [("content", given.content)], {}
     for name, one in weights.items():
-        image = guided_sample(pipe, given.style, content=given.content, weights=one, adain=True, **FAST_SAMPLING,
+        image = guided_sample(pipe, given.style, content=given.content, weights=one, **FAST_SAMPLING,
                               **seeded()).images[0]  # fmt: skip
         row.append((name, image))
         figures |= {name: patch_distance(image, given.style), f"{name}, edges": edge_correlation(image, given.content)}

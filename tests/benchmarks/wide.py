@@ -40,7 +40,7 @@ def main():
     for height, width in SIZES:
         options = {"stride": HALF // pipe.vae_scale_factor} if max(height, width) > 256 else {}
         before, start = new_peak(), time.perf_counter()
-        result = expand(pipe, exemplar, size=(height, width), adain=True, generator=torch.Generator().manual_seed(0), **options,
+        result = expand(pipe, exemplar, size=(height, width), generator=torch.Generator().manual_seed(0), **options,
                         **FAST_SAMPLING)  # fmt: skip
         seconds, memory = time.perf_counter() - start, process_memory("VmHWM") - before
         image, whole = result.images[0], to_pil(decode(pipe, result.latents))[0]
