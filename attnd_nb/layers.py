@@ -77,8 +77,8 @@ def _check_readable(name, module):
     why = None
     if getattr(module, "fused_projections", False):
         why = "its projections are fused; call pipe.unfuse_qkv_projections() first"
-    elif getattr(module, "norm_q", None) is not None and not isinstance(module.processor, NOTHING_AFTER_NORMS):
-        why = f"{type(module.processor).__name__} may turn queries and keys after norm_q and norm_k, unseen by the hooks"
+    elif getattr(module, "norm_q", None) is not None and not isinstance(getattr(module, "processor", None), NOTHING_AFTER_NORMS):
+        why = "its processor may turn queries and keys after norm_q and norm_k, unseen by the hooks"
     elif module.to_k is None or module.to_v is None or getattr(module, "to_out", None) is None:
         why = "it lacks to_k, to_v or to_out"
     elif getattr(module, "inner_kv_dim", module.inner_dim) != module.inner_dim:

@@ -78,6 +78,7 @@ def run(run: Path, minutes: float, batch: int = 32, peak: float = 2e-3) -> None:
     """Trains on the shards' pictures of one thing and, as often, of a material alone; checkpoint `run/recogniser.pt`."""
     images, _, meta = data.load(run / "data")
     pools = [[i for i, entry in enumerate(meta) if entry["kind"] == kind] for kind in PICTURES]
+    pools = [pool for pool in pools if pool]
     keep = [i for pool in pools for i in pool]
     images, truth = images[keep], targets([meta[i] for i in keep])
     chance = np.repeat([1 / len(pools) / len(pool) for pool in pools], [len(pool) for pool in pools])  # as often one as the other
