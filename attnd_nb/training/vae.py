@@ -121,11 +121,16 @@ def run(
 
     Latents averaged over 2x2 cells have to decode to the crop at half its size (EQ-VAE, Kouzelis et al., 2025): latents that
     behave like a picture are easier to denoise, and what lies between two latents still decodes to something.
+
+    Once the latents stage has run, the encoder stays as it is, for the UNet has learned its latents: the decoder alone goes on.
     """
     images, _, _ = data.load(run / "data")
     vae = build()
     if begin:
         vae.load_state_dict(AutoencoderKL.from_pretrained(begin / "vae").state_dict())
+    fixed = (run / "latents").exists()
+    vae.encoder.requires_grad_(not fixed)
+    vae.quant_conv.requires_grad_(not fixed)
     vae.to(device())
     optimizer = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
     rng = np.random.default_rng()
