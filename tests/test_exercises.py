@@ -47,6 +47,19 @@ def test_attempt_goes_on_with_the_reference_until_the_answer_is_right(capsys):
     assert "return 1 / 0" in out[2]
 
 
+def test_a_forgotten_return_is_told_from_an_answer_not_written_yet(capsys):
+    def empty(shape, seed, device="cpu"):
+        """Noise of a seed."""
+
+    def forgotten(shape, seed, device="cpu"):
+        torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+
+    for answer in (empty, forgotten):
+        attempt("00.latents", answer)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "open" in first and "`return`" in second
+
+
 def test_the_answer_of_lesson_00_is_the_noise_of_the_package(tiny_sd):
     from attnd_nb.sampling import draw_noise
 

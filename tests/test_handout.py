@@ -48,6 +48,8 @@ def test_a_lesson_goes_out_with_hints_and_without_solutions(path):
     assert [one for one in summaries(lesson) if "Solution" not in one] == summaries(given)
     assert len(summaries(lesson)) > len(summaries(given))
     assert code_cells(lesson) == code_cells(given)
+    assert "attachments" in lesson["cells"][0] and not any("attachments" in cell for cell in given["cells"])
+    assert "attachment:" not in "".join(source_of(cell) for cell in given["cells"])
     code = [cell for cell in given["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 

@@ -115,8 +115,16 @@ def test_the_average_lags_behind():
     ema = loop.Ema(layer, decay=0.9)
     before = ema.module.weight.clone()
     layer.weight.data += 1
-    ema.update(layer)
+    ema.update(layer, step=1)
     assert before < ema.module.weight < layer.weight
+
+
+def test_an_average_that_is_resumed_keeps_its_long_memory():
+    layer = torch.nn.Linear(1, 1)
+    ema = loop.Ema(layer, decay=0.9995)
+    layer.weight.data += 1
+    ema.update(layer, step=20_001)  # what a resumed training tells it
+    assert layer.weight - ema.module.weight > 0.999
 
 
 def test_batches_are_coarse_or_fine_and_drop_captions():

@@ -82,6 +82,12 @@ def test_half_scale_is_the_same_picture_smaller():
     assert np.abs(small - half).mean() < 0.02
 
 
+@pytest.mark.parametrize("style, within", [("mosaic", 0.04), ("glass", 0.06)])
+def test_joints_are_as_wide_at_double_scale(style, within):
+    scene = one(style, "plain")
+    assert abs(scene.render().mean() - scene.render((512, 512), scale=2).mean()) < within
+
+
 def test_labels_agree_with_what_is_drawn():
     scene = one("photo", "plain", (HEART, CUP))
     labels = scene.labels()
@@ -127,10 +133,16 @@ def test_json_round_trip():
         (lambda: replace(HEART, thing="blob"), "blob"),
         (lambda: one().with_material(0, "cheese"), "cheese"),
         (lambda: one().with_thing(1, "star"), "item 1"),
+        (lambda: one().with_style("mosaic"), "'mosaic'"),
+        (lambda: replace(one(), items=HEART), "tuple of Items"),
+        (lambda: replace(one(), tone=200), "200"),
+        (lambda: replace(HEART, size=0), "size 0"),
+        (lambda: replace(HEART, accent=(255, 0, 0)), "255"),
+        (lambda: Style("oil", -1), "-1"),
     ],
 )
-def test_unknown_names_are_named(make, named):
-    with pytest.raises((ValueError, IndexError), match=named):
+def test_what_cannot_be_drawn_is_named(make, named):
+    with pytest.raises((ValueError, IndexError, TypeError), match=named):
         make()
 
 

@@ -18,6 +18,7 @@ contain; a test proves that each is caught.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import traceback
@@ -35,7 +36,7 @@ class Wrong(AssertionError):
 
 
 class Unattempted(Exception):
-    """An answer still returns nothing."""
+    """An answer returns nothing, as a function does that is still empty."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,11 @@ def attempt(name: str, answer: Callable) -> Callable:
     try:
         exercise.check(answer)
     except Unattempted:
-        print(f"Exercise {name}: open. Until you write your own, the reference answer runs.")
+        if _is_stub(answer):
+            print(f"Exercise {name}: open. Until you write your own, the reference answer runs.")
+        else:
+            print(f"Exercise {name}: not yet. Your function hands back None: is a `return` missing? (The lesson goes on with "
+                  "the reference.)")
     except Wrong as error:
         print(f"Exercise {name}: not yet. {error} (The lesson goes on with the reference.)")
     except Exception as error:
@@ -96,6 +101,15 @@ def attempt(name: str, answer: Callable) -> Callable:
         _solved[name] = True
         return answer
     return exercise.reference
+
+
+def _is_stub(answer: Callable) -> bool:
+    """Whether a function does nothing: its body is `...`, `pass` or a docstring."""
+
+    def stub():
+        """As long as this one."""
+
+    return len(inspect.unwrap(answer).__code__.co_code) <= len(stub.__code__.co_code)
 
 
 def progress(lesson: str) -> None:

@@ -1,4 +1,4 @@
-"""Copies of the lessons for a class: without solutions and outputs, with hints and help."""
+"""Copies of the lessons for a class: without solutions and results, with hints and help."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from .notebook import attempted, code_cells, read_notebook, source_of
 
 __all__ = ["handout", "write_handout"]
 
+_ATTACHED = re.compile(r"!\[[^\]]*\]\(attachment:[^)]*\)\n*")
 _SOLUTION = re.compile(r"<details>\s*<summary>[^\n]*\bSolution\b[^\n]*</summary>.*?</details>\s*", re.DOTALL | re.IGNORECASE)
 
 
 def handout(notebook: dict) -> dict:
-    """A copy without folded solutions and without outputs; hints, help and the checkpoint's answers stay.
+    """A copy without folded solutions, outputs and the picture of the result on top; hints, help and checkpoint answers stay.
 
     Raises ValueError if there are fewer solutions than cells with exercises: one may then be folded under another name,
     and would have been handed out.
@@ -29,6 +30,8 @@ def handout(notebook: dict) -> dict:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
         if cell["cell_type"] == "markdown":
+            if cell.pop("attachments", None):
+                cell["source"] = _ATTACHED.sub("", source_of(cell))
             text, count = _SOLUTION.subn("", source_of(cell))
             if count:
                 cell["source"], removed = text.rstrip(), removed + count

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from . import Exercise, Wrong, given, require
 
 SHAPE = (2, 4, 16, 16)
+
+
+class _OneDevice(TorchFunctionMode):
+    """Refuses a generator of one device for numbers on another, as a GPU does and "meta" does not."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        out, generator = function(*args, **(kwargs or {})), (kwargs or {}).get("generator")
+        if generator is not None and out.device.type != generator.device.type:
+            raise ValueError(f"a generator on {generator.device.type} cannot draw on {out.device.type}")
+        return out
 
 
 def draw_latents(shape, seed, device="cpu"):
@@ -32,7 +43,8 @@ def check_latents(answer) -> None:
             f"Latent noise has mean 0 and standard deviation 1; yours has {first.mean():.2f} and "
             f"{first.std():.2f}. randn draws normal numbers, rand uniform ones.")
     try:
-        elsewhere = answer(SHAPE, 0, device="meta")  # a device that can hold shapes, but draws no numbers
+        with _OneDevice():
+            elsewhere = answer(SHAPE, 0, device="meta")  # a device that can hold shapes, but draws no numbers
     except (RuntimeError, ValueError) as error:
         raise Wrong("The generator has to live on the CPU whatever `device` says: a generator on a GPU draws "
                     "other numbers from the same seed. Draw first, then move.") from error
@@ -59,6 +71,8 @@ EXERCISES = (
                 shape, generator=torch.Generator().manual_seed(seed)).to(device),
             "live on the CPU": lambda shape, seed, device="cpu": torch.randn(
                 shape, generator=torch.Generator(device).manual_seed(seed), device=device),
+            "Draw first, then move": lambda shape, seed, device="cpu": torch.randn(
+                shape, generator=torch.Generator().manual_seed(seed), device=device),
             "stays on the CPU": lambda shape, seed, device="cpu": draw_latents(shape, seed),
             "asked for was": lambda shape, seed, device="cpu": draw_latents(shape[1:], seed, device),
             "draw the whole shape at once": lambda shape, seed, device="cpu": draw_latents(

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from . import Exercise, given, require
+from . import Exercise, Wrong, given, require
 
 
 def attention_probabilities(query, key):
@@ -32,10 +32,22 @@ def check_probabilities(answer) -> None:
             "change places.")
     _check_sums(out)
     _check_scale(out)
+    _check_other_shapes(answer)
     far = answer(100 * QUERY, KEY)
     require(torch.isfinite(far).all(),
             "With larger numbers your answer is NaN or infinite: exp overflows. softmax() takes the largest logit away first.")
     require(torch.allclose(far, attention_probabilities(100 * QUERY, KEY), atol=1e-4), "With larger numbers the values are off.")
+
+
+def _check_other_shapes(answer) -> None:
+    query, key = QUERY[0, 0, :, :9], KEY[0, 0, :, :9]  # no pictures, no heads, and 9 numbers each
+    try:
+        out = answer(query, key)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise Wrong(f"Queries (5, 9) and keys (7, 9), without pictures and heads, stop it: {error}. Count dimensions from the "
+                    "end: -1 and -2.") from error
+    require(torch.allclose(out, attention_probabilities(query, key), atol=1e-5),
+            "Right for queries of 16 numbers, wrong for 9: take d from the query's last dimension.")
 
 
 def _check_sums(out) -> None:

@@ -23,12 +23,12 @@ def check_guided_step(answer) -> None:
     z, style, noise, stepped, nudged = (torch.randn(1, 4, 8, 8, generator=generator) for _ in range(5))
     calls = []
 
-    def denoise(latents, t):
-        calls.append(("denoise", latents, int(t), None))
+    def denoise(z, t):
+        calls.append(("denoise", z, int(t), None))
         return stepped
 
-    def nudge(latents, t, noised_style):
-        calls.append(("nudge", latents, int(t), noised_style))
+    def nudge(z, t, noised_style):
+        calls.append(("nudge", z, int(t), noised_style))
         return nudged
 
     kept = [x.clone() for x in (z, style, noise)]

@@ -11,5 +11,6 @@
 
 Everything lands under `runs/mini` (`--folder` names another), with a log, checkpoints and sheets of samples to look at.
 `data/mini` is trained on, and not anew, with `vae --minutes 0 --begin data/mini`, `latents` and `unet --minutes 60 --begin
-data/mini` (a changed autoencoder would want new latents, and a UNet that has seen them).
+data/mini`. Once there are latents, `vae` trains the decoder alone: a changed encoder would want new latents, and a UNet that has
+seen them.
 """

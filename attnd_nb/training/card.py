@@ -57,14 +57,14 @@ Written by `python -m attnd_nb.training evaluate`.
 """
 
 PROMPTS = """**Prompts**: share of samples (25 DDIM steps, guidance 7.5) in which a small classifier trained on the world finds
-what the prompt names, in pictures of one thing ("an oil painting of a wooden fish on grass") and of a material alone ("a photo of
-wood"); beside it the same scenes drawn by the world itself, which is all that the classifier can find.
+what the prompt names, in 48 pictures of one thing ("an oil painting of a wooden fish on grass") and of each material alone ("a
+photo of wood"); beside it the same scenes drawn by the world itself, which is all that the classifier can find.
 
 | | thing | material | style | material alone |
 |---|---|---|---|---|
 {rows}"""
-STYLED = """**Prompts in a picture's style** (`guided_sample` with AdaIN, 25 steps, guidance 7.5): share of samples in which the
-classifier finds the prompt's thing, and mean patch distance to the style.
+STYLED = """**Prompts in a picture's style** (`guided_sample` with AdaIN, 25 steps, guidance 7.5): share of eight samples in which
+the classifier finds the prompt's thing, and mean patch distance to the style.
 
 | | things | style |
 |---|---|---|

@@ -109,7 +109,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, batch: int = 16) -> None:
         return {"loss": (weights[timestep] * error).mean(), "mse": error.mean()}
 
     state = {"model": controlnet, "ema": ema.module, "optimizer": optimizer}
-    train("control", run, state, loss_of, peak, minutes, after_step=lambda: ema.update(controlnet),
+    train("control", run, state, loss_of, peak, minutes, after_step=lambda step: ema.update(controlnet, step),
           sheet=lambda step: sheet(run, model, tokenizer, ema.module, step))  # fmt: skip
 
 

@@ -28,8 +28,8 @@ def render_shard(folder: Path, index: int, first_seed: int, size: int) -> Path:
         images = np.stack([(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8) for image, *_ in drawn])
         captions = np.array([caption for _, caption, *_ in drawn])
         meta = np.array([json.dumps({"kind": kind, **extra}) for *_, kind, extra in drawn])
-        np.savez(path.with_suffix(".tmp.npz"), images=images, captions=captions, meta=meta)
-        os.replace(path.with_suffix(".tmp.npz"), path)
+        np.savez(folder / f"new_{path.name}", images=images, captions=captions, meta=meta)  # no shard's name until it is whole
+        os.replace(folder / f"new_{path.name}", path)
     return path
 
 

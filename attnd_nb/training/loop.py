@@ -34,6 +34,12 @@ def join_processes() -> bool:
     return rank() == 0
 
 
+def meet() -> None:
+    """Waits until all processes have come here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
 def processes() -> int:
     """How many processes share a batch."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -65,7 +71,7 @@ class Ema:
     """An exponential moving average of a module's parameters (Karras et al. 2024: the samples come from the average).
 
     >>> layer = torch.nn.Linear(1, 1); ema = Ema(layer, decay=0.5)
-    >>> _ = layer.weight.data.add_(1.0); ema.update(layer)
+    >>> _ = layer.weight.data.add_(1.0); ema.update(layer, step=1)
     >>> bool(layer.weight.data - ema.module.weight.data > 0)
     True
     """
@@ -74,12 +80,11 @@ class Ema:
         import copy
 
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
-        self.decay, self.updates = decay, 0
+        self.decay = decay
 
     @torch.no_grad()
-    def update(self, module: torch.nn.Module) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))  # a short memory while there is little to remember
+    def update(self, module: torch.nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))  # a short memory while there is little to remember
         torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - decay)
 
 
@@ -100,6 +105,7 @@ def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: floa
     state: objects with `state_dict`, one of them the optimizer under "optimizer"; all are saved to `run/name.pt` every few
         minutes and at the end, and loaded from there at the start. `minutes` counts what earlier runs have used.
     loss_of: returns a dict of scalars whose "loss" is minimised.
+    after_step: called with the number of steps made, earlier runs included, after each.
     sheet: called with the step every twenty minutes and at the end, to save samples to look at.
     """
     path, optimizer = run / f"{name}.pt", state["optimizer"]
@@ -120,9 +126,9 @@ def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: floa
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if after_step:
-            after_step()
         step += 1
+        if after_step:
+            after_step(step)
         log = {k: 0.98 * log.get(k, v.item()) + 0.02 * v.item() for k, v in values.items()}
         if first and elapsed - shown > 30:
             shown = elapsed

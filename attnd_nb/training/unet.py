@@ -19,7 +19,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import data, latents, text, vae
-from .loop import Ema, device, mixed_precision, processes, train
+from .loop import Ema, device, join_processes, meet, mixed_precision, processes, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 SNR_RANGE = 0.5, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
@@ -120,14 +120,12 @@ def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0
 
     Every fourth batch is of small latents, so that the model knows pictures of 128 px, too.
     """
-    from attnd_nb.world import VOCABULARY
-
     full, half, captions = latents.load(run)
-    portraits = torch.tensor([i for i, about in enumerate(data.load_meta(run / "data")) if about["kind"] == "portrait"])
-    known = [folder / "tokenizer" for folder in (run, begin) if folder and (folder / "tokenizer").exists()]
-    # Never built twice for one model: equally frequent pieces come in no fixed order, and the ids of some words would change.
-    tokenizer = CLIPTokenizer.from_pretrained(known[0]) if known else text.build_tokenizer(list(VOCABULARY))
-    tokenizer.save_pretrained(run / "tokenizer")
+    meta = data.load_meta(run / "data")
+    if len(meta) != len(full):
+        raise ValueError(f"{len(meta)} pictures in {run / 'data'}, {len(full)} in {run / 'latents'}: run the latents stage again")
+    portraits = torch.tensor([i for i, about in enumerate(meta) if about["kind"] == "portrait"])
+    tokenizer = _tokenizer(run, begin)
     ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
     torch.manual_seed(0)  # all processes begin alike
     model = Denoiser(tokenizer, channels=full.shape[1])
@@ -162,8 +160,26 @@ def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0
         return {"loss": (weights[timestep] * error).mean(), "mse": error.mean()}
 
     state = {"model": model, "ema": ema.module, "optimizer": optimizer}
-    train("unet", run, state, loss_of, peak, minutes, after_step=lambda: ema.update(model),
+    train("unet", run, state, loss_of, peak, minutes, after_step=lambda step: ema.update(model, step),
           sheet=lambda step: sheet(run, ema.module, tokenizer, step))  # fmt: skip
+
+
+def _tokenizer(run: Path, begin: Path | None) -> CLIPTokenizer:
+    """The checkpoint's tokenizer, or that of the weights to begin with, or a new one; written to `run/tokenizer`.
+
+    Never built twice for one model, nor in each process: equally frequent pieces come in no fixed order, and the ids of some
+    words would change.
+    """
+    from attnd_nb.world import VOCABULARY
+
+    own, first = run / "tokenizer", join_processes()
+    if begin and not (run / "unet.pt").exists():
+        own = begin / "tokenizer"
+    if first:
+        tokenizer = CLIPTokenizer.from_pretrained(own) if own.exists() else text.build_tokenizer(list(VOCABULARY))
+        tokenizer.save_pretrained(run / "tokenizer")
+    meet()
+    return CLIPTokenizer.from_pretrained(run / "tokenizer")
 
 
 def pipeline(run: Path, model: Denoiser, tokenizer) -> StableDiffusionPipeline:

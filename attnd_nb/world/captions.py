@@ -90,7 +90,7 @@ def full_caption(scene):
     """
     subject = _join([_article(f"{ADJECTIVE[i.material]} {i.thing}") for i in scene.items])
     where = "a plain ground" if scene.ground == "plain" else scene.ground
-    subject = f"{subject} on {where}" if scene.items else scene.ground
+    subject = f"{subject} on {where}" if scene.items else where
     return f"{STYLE_PHRASES[scene.style.name][0]} of {subject}"
 
 

@@ -120,6 +120,8 @@ def dots(x, y, seed, colour=None):
     f = frame(rng, x, y, (0.7, 1.5))
     main, ground = choose(rng, colour, _CLOTHS), np.float32([0.95, 0.93, 0.88])
     second = np.float32(_CLOTHS[rng.integers(len(_CLOTHS))]) if rng.random() < 0.4 else main
+    if np.abs(main - ground).sum() < 0.6:
+        ground = np.float32([0.2, 0.18, 0.2])
     if np.abs(second - ground).sum() < 0.6:
         second = main
     flip, radius = rng.random() < 0.5, rng.uniform(0.22, 0.36)

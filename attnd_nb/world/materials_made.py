@@ -22,18 +22,6 @@ from .fields import (
 )
 from .materials_base import bevel, choose, darker, frame, lighter, pieces, relief, shade, turned
 
-_CLOTHS = [
-    (0.72, 0.16, 0.18),
-    (0.16, 0.32, 0.56),
-    (0.92, 0.88, 0.80),
-    (0.20, 0.44, 0.34),
-    (0.85, 0.62, 0.20),
-    (0.46, 0.26, 0.46),
-    (0.34, 0.34, 0.38),
-    (0.86, 0.50, 0.52),
-    (0.40, 0.62, 0.72),
-]
-
 
 def brick(x, y, seed, colour=None):
     """A wall of uneven bricks in mortar, red to ochre to grey."""

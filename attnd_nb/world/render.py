@@ -49,7 +49,7 @@ class Layers:
     @functools.cached_property
     def angle(self):
         """Stroke direction in radians: along outlines near them and inside items, a slow flow elsewhere."""
-        gy, gx = np.gradient(self.edge)
+        gy, gx = (g * np.float32(max(1, self.scale)) for g in np.gradient(self.edge))  # per pixel of the reference
         near = np.where(self.labels > 0, np.float32(1), np.exp(-np.abs(self.edge) / 7)) * np.hypot(gx, gy)
         turn = fields.noise(self.x, self.y, 5, 150.0) * 2.4 + np.float32(self.flow - 1.2)
         tangent = np.arctan2(gx, -gy)

@@ -32,6 +32,10 @@ class Item:
     def __post_init__(self):
         _known("thing", self.thing, THINGS)
         _known("material", self.material, MATERIALS)
+        if not self.size > 0:
+            raise ValueError(f"size {self.size} of a {self.thing}: give a positive number of pixels")
+        if not all(0 <= value <= 1 for value in self.accent):
+            raise ValueError(f"accent {self.accent}: give red, green and blue in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Style:
 
     def __post_init__(self):
         _known("style", self.name, STYLES)
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed} of a style: give 0 or more")
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,13 @@ class Scene:
 
     def __post_init__(self):
         _known("ground", self.ground, (*MATERIALS, "plain"))
+        if isinstance(self.items, Item) or not all(isinstance(item, Item) for item in self.items):
+            raise TypeError(f"items {self.items!r}: give a tuple of Items, such as (fish,)")
+        object.__setattr__(self, "items", tuple(self.items))
+        if not isinstance(self.style, Style):
+            raise TypeError(f'style {self.style!r}: give a Style, such as Style("oil", 3)')
+        if self.tone is not None and not 0 < self.tone < 1:
+            raise ValueError(f"tone {self.tone}: give a brightness between 0 and 1, or None")
 
     def render(self, size=(256, 256), origin=(0, 0), scale=1.0):
         """The picture, (height, width, 3) float32 in [0, 1].

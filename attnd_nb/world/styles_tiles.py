@@ -26,7 +26,7 @@ def glass(layers, seed):
     glow = 1.12 + 0.30 * streak - 0.012 * distance
     pane = np.clip(pane * glow[..., None], 0, 1)
     width = rng.uniform(1.5, 2.1)
-    lead = smoothstep(0.16, 0.5, tools.blur(_borders(top), width * 0.5, scale))
+    lead = smoothstep(0.16, 0.5, max(1, scale) * tools.blur(_borders(top), width * 0.5, scale))
     lead = np.maximum(lead, tools.outlines(layers, 2.2 * width))
     shine = 0.10 * noise(x, y, mix(seed, 3), 3.0)
     return lerp(pane, np.float32([0.07, 0.07, 0.08]) + shine[..., None], lead)
@@ -51,7 +51,9 @@ def mosaic(layers, seed):
     tile = (source[sites.row, sites.col] * bright[:, None])[top]
     tile = tile * (1.04 + 0.10 * (noise(layers.x, layers.y, mix(seed, 2), 3.5) - 0.5))[..., None]
     grout_colour = tools.oklch(rng.choice([0.42, 0.86]), 0.015, rng.random())
-    gap = np.maximum(0.85 * _borders(top), smoothstep(0.56 * spacing, 0.7 * spacing, distance))
+    # the borders are one output pixel wide, the grout is one of the reference
+    grooves = np.clip(scale * tools.blur(_borders(top), 0.4, scale), 0, 1)
+    gap = np.maximum(0.85 * grooves, smoothstep(0.56 * spacing, 0.7 * spacing, distance))
     gap = np.maximum(gap, 0.8 * tools.outline(layers.rim, 1.6, scale))
     lone = top < 0  # parts too small for a tile of their own
     image = np.where(lone[..., None], source, tile)
