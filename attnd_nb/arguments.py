@@ -237,6 +237,9 @@ def resolve_control(pipe, control, control_scale):
             f"control needs a pipeline with one ControlNetModel, and a {type(pipe).__name__} was given; make one: "
             "StableDiffusionControlNetPipeline(**pipe.components, controlnet=controlnet)"
         )
+    if pipe.controlnet.dtype != pipe.unet.dtype:
+        raise ValueError(f"the ControlNet is in {pipe.controlnet.dtype}, the UNet in {pipe.unet.dtype}; write "
+                         "controlnet.to(pipe.unet.device, pipe.unet.dtype)")
     control_scale = 1.0 if control_scale is None else control_scale
     check_positive(control_scale=control_scale)
     return control_scale

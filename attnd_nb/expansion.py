@@ -26,14 +26,14 @@ from .weights import value_at
 
 def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None, content_weight=None,
            source_mask=None, target_mask=None, num_images=1, guidance_scale=None, num_inference_steps=50,
-           inner_steps=2, learning_rate=None, adain=False, seamless=False, stride=None, views_per_batch=8, layers="last6",
+           inner_steps=2, learning_rate=None, adain=False, seamless=False, stride=None, views_per_batch=None, layers="last6",
            weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2 over overlapping windows: pictures larger than the model's, or seamless ones. A `Result`.
 
     `size`: (height, width) in pixels, any. Windows have the model's own side (64 cells of the latent for
     SD 1.5, 32 for mini) and begin every `stride` cells, by default a quarter of it (the paper: an eighth),
     the last row and column clamped, so that every cell is seen. Time grows with their number, memory with
-    `views_per_batch`, how many the model sees at once. `seamless`: with "x" the left edge continues the
+    `views_per_batch`, how many the model sees at once (by default 8, and 2 of SDXL's, which are four times as large). `seamless`: with "x" the left edge continues the
     right one, with "y" the upper the lower, or "both". Windows then run across the edges, from another
     place in each pass, and begin every half window where one would hold the whole circle. One alone (`stride` of the
     model's side) takes half of the time and closes a little less well (tests/benchmarks/seams.py).
@@ -56,6 +56,7 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     check_pipeline(pipe)
     check_steps(pipe, num_inference_steps=num_inference_steps)
     check_count(0, inner_steps=inner_steps)
+    views_per_batch = (8 if native_side(pipe) <= 96 else 2) if views_per_batch is None else views_per_batch
     check_count(1, num_images=num_images, views_per_batch=views_per_batch)
     if not inner_steps:
         check_effect("needs inner_steps above 0", content=content, content_weight=content_weight, target_mask=target_mask,

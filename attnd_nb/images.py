@@ -4,6 +4,7 @@ A picture may be a path, a PIL image, an array or a tensor; `open_image` turns e
 RGB PIL image, and everything else works on those. Sizes are (height, width) in pixels.
 """
 
+import contextlib
 import math
 import os
 import warnings
@@ -218,7 +219,7 @@ def encode(pipe, image, size=None):
 
     `image`: one picture, or a list of pictures of one size if `size` is not given, as `open_image` takes them, or a tensor
     (n, 3, h, w). Sides are brought to the nearest multiple of the VAE's factor f, or to `size`.
-    The posterior's mode is taken, so encoding draws no noise.
+    The posterior's mode is taken, so encoding draws no noise. Raises FloatingPointError if the VAE overflows.
     """
     if isinstance(image, torch.Tensor) and image.ndim == 4:
         image = list(image)
@@ -232,10 +233,12 @@ def encode(pipe, image, size=None):
         )
     size = nearest_size(pipe, size or sizes.pop())
     images = [one if (one.height, one.width) == size else open_image(one, size) for one in images]
-    pixels = (to_tensor(images) * 2 - 1).to(device_of(pipe), pipe.vae.dtype)
-    encoded = pipe.vae.encode(pixels)
+    with _in_its_precision(pipe.vae):
+        encoded = pipe.vae.encode((to_tensor(images) * 2 - 1).to(device_of(pipe), pipe.vae.dtype))
     # AutoencoderKL gives a distribution; AutoencoderTiny and AutoencoderDC give the latents themselves.
     latents = (encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded[0]).float()
+    if not latents.isfinite().all():  # a loss of NaN has a gradient of 0: the run would end where it began, without a word
+        raise FloatingPointError(f"the VAE's latents are not finite in {pipe.vae.dtype}; call pipe.vae.to(torch.float32)")
     scale, shift = scaling(pipe)
     return (latents - shift) * scale
 
@@ -244,10 +247,24 @@ def encode(pipe, image, size=None):
 def decode(pipe, latents):
     """Latents (n, channels, h, w) to pictures: a float32 tensor (n, 3, f h, f w) in [0, 1]. See `to_pil`."""
     scale, shift = scaling(pipe)
-    latents = (latents.detach().to(device_of(pipe)) / scale + shift).to(pipe.vae.dtype)
-    # One at a time: a decoder's memory is the largest of all, and batches make it no faster.
-    pixels = torch.cat([pipe.vae.decode(one[None], return_dict=False)[0] for one in latents])
+    latents = latents.detach().to(device_of(pipe)) / scale + shift
+    with _in_its_precision(pipe.vae):
+        # One at a time: a decoder's memory is the largest of all, and batches make it no faster.
+        pixels = torch.cat([pipe.vae.decode(one[None].to(pipe.vae.dtype), return_dict=False)[0] for one in latents])
     return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+
+@contextlib.contextmanager
+def _in_its_precision(vae):
+    """In float32 inside, if the VAE is in float16 and its configuration says that it may overflow there."""
+    widened = vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)
+    if widened:
+        torch.nn.Module.to(vae, torch.float32)  # the VAE's own `to` would warn of what is intended
+    try:
+        yield
+    finally:
+        if widened:
+            torch.nn.Module.to(vae, torch.float16)
 
 
 def scaling(pipe):

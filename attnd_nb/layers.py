@@ -19,7 +19,7 @@ def self_attention_layers(model):
     it runs before the up blocks: index 15 of SD 1.5's sixteen is `up_blocks.3.attentions.2`, and the
     mid block is index 6.
     """
-    model = getattr(model, "unet", model)
+    model = getattr(model, "unet", None) or getattr(model, "transformer", None) or model
     found = {
         name: module
         for name, module in model.named_modules()

@@ -25,8 +25,8 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     checkpoint (`.safetensors`) or a hub id. Weights are read from safetensors only. A single file holds nothing but
     weights: configuration and tokenizer are those of the folder it lies in, as in the hub's own repositories, or the hub's.
     `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
-    bfloat16, or float16 where the card has no bfloat16. A VAE that overflows in float16 (SDXL's) stays
-    in float32. `offload`: the weights stay in the CPU's memory, and one network at a time is on the device,
+    bfloat16, or float16 where the card has no bfloat16 (a VAE that may overflow there, as SDXL's does, is
+    run in float32 by the verbs, as by diffusers). `offload`: the weights stay in the CPU's memory, and one network at a time is on the device,
     which is slower; for a model that the device cannot hold as a whole. The pipeline
     comes back in evaluation mode, without gradients for its weights, with a DDIM scheduler built from
     its own configuration.
@@ -51,8 +51,6 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     pipe.scheduler = ddim_scheduler(pipe)
     with _quiet():  # diffusers 0.42 warns of an empty list of modules to be kept in float32
         pipe.to("cpu" if offload else device, dtype)
-    if dtype == torch.float16 and getattr(pipe.vae.config, "force_upcast", False):
-        pipe.vae.to(torch.float32)
     for module in _networks(pipe):
         module.requires_grad_(False).eval()
     if offload:
@@ -76,7 +74,7 @@ def default_dtype(device):
 
 def device_of(pipe):
     """Where the networks run. With `pipe.enable_model_cpu_offload()` their weights lie on the CPU between calls."""
-    return getattr(pipe, "_execution_device", pipe.unet.device)
+    return pipe._execution_device if hasattr(pipe, "_execution_device") else pipe.unet.device
 
 
 def mini_folder():
@@ -185,10 +183,12 @@ def _from_single_file(path, dtype):
 
 @contextlib.contextmanager
 def _quiet():
-    """No progress bars and no warnings from diffusers and transformers inside; errors are raised as ever."""
+    """No warnings from diffusers and transformers inside and no progress bars but a download's; errors are raised as ever."""
     from diffusers.utils import logging as diffusers_logging
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
     from transformers.utils import logging as transformers_logging
 
+    downloads_shown = not are_progress_bars_disabled()
     with contextlib.ExitStack() as stack:
         for logging in (diffusers_logging, transformers_logging):
             stack.callback(logging.set_verbosity, logging.get_verbosity())
@@ -196,6 +196,8 @@ def _quiet():
                 stack.callback(logging.enable_progress_bar)
             logging.disable_progress_bar()
             logging.set_verbosity_error()
+        if downloads_shown:  # transformers' switch is the hub's, too
+            enable_progress_bars()
         yield
 
 
@@ -257,6 +259,8 @@ def check_pipeline(pipe):
             f"pipe is a {type(pipe).__name__}; a Stable Diffusion pipeline was expected, "
             "as load_pipeline() returns"
         )
+    if hasattr(pipe.unet, "_orig_mod"):
+        raise ValueError("the UNet is compiled, which hides its layers from hooks; write pipe.unet = pipe.unet._orig_mod")
     if getattr(pipe.unet.config, "encoder_hid_dim_type", None):
         raise ValueError("the UNet wants image embeddings (an IP-Adapter); call pipe.unload_ip_adapter() first")
     latent_channels = pipe.vae.config.latent_channels
@@ -270,9 +274,11 @@ def check_pipeline(pipe):
 def ddim_scheduler(pipe):
     """A new DDIM scheduler with the pipeline's own betas, prediction type and spacing.
 
-    Verbs use their own, so `pipe.scheduler` keeps its state whatever happens.
+    Verbs use their own, so `pipe.scheduler` keeps its state whatever happens. Raises ValueError if it has no betas.
     """
     config = pipe.scheduler.config
+    if "beta_start" not in config and config.get("trained_betas") is None:
+        raise ValueError(f"a {type(pipe.scheduler).__name__} without betas: no DDIM scheduler can be made of it (flow matching, EDM)")
     # DDIM clips the predicted image to [-1, 1] by default, which is wrong for latents;
     # configurations written for other schedulers do not mention it.
     return DDIMScheduler.from_config(config, clip_sample=config.get("clip_sample", False))

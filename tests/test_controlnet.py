@@ -210,3 +210,10 @@ def test_the_shipped_controlnet_holds_outlines():
     free = guided_sample(pipe, sample("style"), generator=seed(), **options).images[0]
     held = guided_sample(controlled, sample("style"), control=edges(content), generator=seed(), **options).images[0]
     assert edge_correlation(held, content) > edge_correlation(free, content) + 0.1
+
+
+def test_a_controlnet_of_another_precision_is_told_of(tiny_sd, style):
+    pipe = with_controlnet(tiny_sd)
+    pipe.controlnet.to(torch.bfloat16)
+    with pytest.raises(ValueError, match="controlnet.to"):
+        guided_sample(pipe, style, control=picture(1), **SAMPLE)

@@ -1,5 +1,6 @@
 """Pipelines load from folders, offline; what cannot be loaded says why and what to do."""
 
+import copy
 import operator
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 import torch
 from conftest import picture, seed, unchanged
+from diffusers import EDMEulerScheduler
+from huggingface_hub.utils import are_progress_bars_disabled
 
 import attnd_nb
 from attnd_nb import (
@@ -61,12 +64,40 @@ def test_a_folder_loads_ready_for_use(folder, tiny_sd):
     assert torch.allclose(predict_noise(pipe, z, 5, encode_prompt(pipe, "a")), expected, atol=1e-5)
 
 
-def test_sdxl_keeps_its_vae_in_float32(tiny_sdxl, tmp_path, style):
+def test_a_vae_that_overflows_in_float16_works_in_float32_and_the_pipeline_is_called_as_ever(tiny_sdxl, tmp_path, style):
     tiny_sdxl.save_pretrained(tmp_path)
     pipe = load_pipeline(tmp_path, device="cpu", dtype=torch.float16)
-    assert pipe.unet.dtype == torch.float16 and pipe.vae.dtype == torch.float32
+    seen = []
+    for part in (pipe.vae.encoder, pipe.vae.decoder):
+        part.register_forward_pre_hook(lambda module, args: seen.append(args[0].dtype))
     result = optimize(pipe, style, num_steps=2, generator=seed(), progress=False)
     assert torch.isfinite(result.latents).all()
+    assert set(seen) == {torch.float32} and pipe.unet.dtype == pipe.vae.dtype == torch.float16
+    assert pipe("a", num_inference_steps=1, height=32, width=32, output_type="np").images.shape == (1, 32, 32, 3)
+
+
+def with_part(pipe, **parts):
+    """The pipeline with other parts; the given one stays as it is."""
+    return type(pipe)(**pipe.components | parts, requires_safety_checker=False)
+
+
+def test_latents_that_overflow_are_an_error_and_not_a_run_that_stands_still(tiny_sd, style):
+    vae = copy.deepcopy(tiny_sd.vae).requires_grad_(False)
+    vae.encoder.conv_out.bias.fill_(float("inf"))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        optimize(with_part(tiny_sd, vae=vae), style, num_steps=2, progress=False)
+
+
+def test_what_hides_layers_or_has_no_betas_is_refused(tiny_sd, style):
+    with pytest.raises(ValueError, match="EDMEulerScheduler without betas"):
+        guided_sample(with_part(tiny_sd, scheduler=EDMEulerScheduler()), style, progress=False)
+    with pytest.raises(ValueError, match="_orig_mod"):
+        optimize(with_part(tiny_sd, unet=torch.compile(tiny_sd.unet)), style, progress=False)
+
+
+def test_downloads_keep_their_progress_bars():
+    with models._quiet():
+        assert not are_progress_bars_disabled()
 
 
 def test_mini_is_found_in_the_package_or_the_checkout(folder, monkeypatch, tmp_path):
