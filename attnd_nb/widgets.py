@@ -46,9 +46,7 @@ class PictureChooser:
 
     def show(self) -> None:
         """Display the button; returns None, so that it can end a cell."""
-        from IPython.display import display
-
-        display(self.button)
+        _show_widget(self.button, "An upload button: run the cell to use it.")
 
 
 def explore(draw, /, start=None, **choices) -> None:

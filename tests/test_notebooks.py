@@ -75,8 +75,10 @@ def _faults_of_code(cell, where):
         shown = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
         if MACHINE.search(shown):
             yield f"{where} prints a path of one machine: {MACHINE.search(shown)[0]}"
-        if re.search(r"(package's agree|is guided_sample|as the package's): +False", shown):
+        if re.search(r"(package|library|sample|torch\.optim|to the bit)[^\n]*: +False", shown):
             yield f"{where} says that its own code and the package's differ"
+        if ", not the expected " in shown:
+            yield f"{where} stores a number that is not the expected one"
         if re.search(r"\b0x[0-9a-f]{6,}", shown):
             yield f"{where} prints an address"
 
@@ -110,6 +112,8 @@ SPOILS = {
     "wrote to stderr": lambda nb, code: _set(code[1], outputs=[nbformat.from_dict(STREAM)]),
     "its own code and the package's differ": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({**STREAM, "name": "stdout", "text": "the lesson's loop and the package's agree: False"})]),
+    "not the expected one": lambda nb, code: _set(code[1], outputs=[
+        nbformat.from_dict({**STREAM, "name": "stdout", "text": "loss: 0.61, not the expected 0.5 (±0.02)"})]),
     "prints an address": lambda nb, code: _set(code[1], outputs=[
         nbformat.from_dict({**STREAM, "name": "stdout", "text": "<object at 0x7f3a2b1c>"})]),
     "hardly a picture": lambda nb, code: nb.cells[0].pop("attachments"),

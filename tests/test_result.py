@@ -9,7 +9,7 @@ import torch
 from conftest import picture, seed
 from PIL import Image
 
-from attnd_nb import guided_sample, optimize, replay
+from attnd_nb import Schedule, Weights, guided_sample, optimize, replay
 
 
 def test_saved_results_can_be_replayed(tiny_sd, tmp_path):
@@ -19,6 +19,10 @@ def test_saved_results_can_be_replayed(tiny_sd, tmp_path):
             tiny_sd, [picture(1), np.asarray(picture(2)) / 255], content, num_steps=2, generator=seed(4)
         ),
         "texture": optimize(tiny_sd, picture(1), size=(33, 50), num_images=2, num_steps=2, layers=[14, 15]),
+        "weighted": optimize(
+            tiny_sd, [picture(1), picture(2)], size=(32, 32), num_steps=2, learning_rate=Schedule(0.1, 0.01), layers=[14, 15],
+            weights=Weights(ad=Schedule(1.0, 0.5), references=(3, 1), layers={-1: 2.0}),
+        ),
         "noised content": guided_sample(tiny_sd, picture(1), content=content, strength=0.5, inner_steps=0, adain=True,
                                         num_inference_steps=2),
         "prompt": guided_sample(
@@ -39,7 +43,7 @@ def test_saved_results_can_be_replayed(tiny_sd, tmp_path):
         assert {k: v for k, v in again.settings.items() if k != "pictures"} == {
             k: v for k, v in result.settings.items() if k != "pictures"
         }
-        changed = {"num_steps": 1} if name in ("transfer", "texture") else {"inner_steps": 0, "learning_rate": None}
+        changed = {"num_steps": 1} if name in ("transfer", "texture", "weighted") else {"inner_steps": 0, "learning_rate": None}
         other = replay(folder, tiny_sd, generator=seed(99), **changed)
         assert not torch.equal(other.latents, result.latents)
 
@@ -95,5 +99,7 @@ def test_seeds_are_known_where_they_say_all(tiny_sd, tmp_path):
 
 
 def test_progress_obeys_its_argument(tiny_sd, capsys, monkeypatch):
-    optimize(tiny_sd, picture(1), num_steps=1, progress=False)
-    assert capsys.readouterr().err == ""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    for progress, shown in ((False, False), (True, True)):
+        optimize(tiny_sd, picture(1), num_steps=1, progress=progress)
+        assert bool(capsys.readouterr().err) == shown
