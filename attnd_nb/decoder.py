@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from .arguments import check_count, check_positive
 from .images import encode, open_fitted, scaling, to_tensor
 from .models import check_pipeline, device_of, frozen
-from .result import progress_bar, seeded
+from .result import memory_hint, progress_bar, seeded
 
 PARTS = ("decoder.", "post_quant_conv.")
 
@@ -87,7 +87,7 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
              for name, weight in decoder_weights(pipe.vae).items()}
     adam = torch.optim.Adam(theta.values(), lr=learning_rate)
     losses = []
-    with frozen(pipe), torch.enable_grad():
+    with memory_hint("to need less memory: crop=512, a smaller resolution="), frozen(pipe), torch.enable_grad():
         batches = _whole(pipe, pictures) if crop is None else _Crops(pipe, pictures, crop, generator)
         for _ in progress_bar(progress, iterable=range(steps), desc="tune_decoder"):
             adam.zero_grad()

@@ -23,6 +23,18 @@ LESS_MEMORY = (
 )
 
 
+@contextlib.contextmanager
+def memory_hint(text):
+    """Adds `text` to an error that says that memory ran out, on any device."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error)  # on a CPU "can't allocate memory", on Apple's GPU "out of memory", both RuntimeErrors
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in said or "out of memory" in said:
+            error.add_note(text)
+        raise
+
+
 @dataclass(frozen=True)
 class Step:
     """What a callback is shown after each timestep."""
@@ -144,15 +156,13 @@ class Run(contextlib.AbstractContextManager):
 
     def __enter__(self):
         self.started = time.perf_counter()
+        self.stack.enter_context(memory_hint(LESS_MEMORY))
         self.stack.enter_context(frozen(self.pipe))
         return self
 
     def __exit__(self, kind, error, traceback):
-        self.stack.close()
+        self.stack.__exit__(kind, error, traceback)
         self.pipe.maybe_free_model_hooks()  # with offload=True the last network would stay on the device
-        said = str(error)  # on a CPU "can't allocate memory", on Apple's GPU "out of memory", both RuntimeErrors
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in said or "out of memory" in said:
-            error.add_note(LESS_MEMORY)
 
     def steps(self, timesteps):
         """Yield the timesteps, counted, under a progress bar (off with progress=False or TQDM_DISABLE)."""

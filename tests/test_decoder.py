@@ -260,3 +260,13 @@ def test_arguments_out_of_range_or_without_effect_are_errors(tiny_sd, options, w
 def test_what_is_no_pipeline_is_refused(tiny_sd, style):
     with pytest.raises(TypeError, match="load_pipeline"):
         tune_decoder(tiny_sd.vae, style)
+
+
+def test_running_out_of_memory_names_the_crop(tiny_sd, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(decoder, "functional_call", fail)
+    with unchanged(tiny_sd), pytest.raises(MemoryError) as caught:
+        tune_decoder(tiny_sd, picture(1), steps=1, progress=False)
+    assert "crop=" in caught.value.__notes__[0]
