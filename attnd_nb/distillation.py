@@ -125,7 +125,8 @@ class Distiller:
         (gradient,) = torch.autograd.grad(total * self.scale, z)
         if self.scale > 1 and not (gradient.isfinite().all() and total.isfinite()):  # Adam would carry it into every later step
             raise FloatingPointError(
-                f"at t={int(t)} the loss or its gradient left float16's range, ±65,504; load the pipeline in torch.bfloat16 or torch.float32"
+                f"at t={int(t)} the loss or its gradient left float16's range, ±65,504; load the pipeline in torch.bfloat16 or "
+                "torch.float32"
             )
         return gradient / self.scale, (total, ad, content)
 

@@ -26,8 +26,8 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     weights: configuration and tokenizer are those of the folder it lies in, as in the hub's own repositories, or the hub's.
     `device`: by default CUDA, then Apple's MPS, then the CPU. `dtype`: by default float32, on CUDA
     bfloat16, or float16 where the card has no bfloat16 (a VAE that may overflow there, as SDXL's does, is
-    run in float32 by the verbs, as by diffusers). `offload`: the weights stay in the CPU's memory, and one network at a time is on the device,
-    which is slower; for a model that the device cannot hold as a whole. The pipeline
+    run in float32 by the verbs, as by diffusers). `offload`: the weights stay in the CPU's memory, and one
+    network at a time is on the device, which is slower; for a model that the device cannot hold as a whole. The pipeline
     comes back in evaluation mode, without gradients for its weights, with a DDIM scheduler built from
     its own configuration.
 
@@ -278,7 +278,9 @@ def ddim_scheduler(pipe):
     """
     config = pipe.scheduler.config
     if "beta_start" not in config and config.get("trained_betas") is None:
-        raise ValueError(f"a {type(pipe.scheduler).__name__} without betas: no DDIM scheduler can be made of it (flow matching, EDM)")
+        raise ValueError(
+            f"a {type(pipe.scheduler).__name__} without betas: no DDIM scheduler can be made of it (flow matching, EDM)"
+        )
     # DDIM clips the predicted image to [-1, 1] by default, which is wrong for latents;
     # configurations written for other schedulers do not mention it.
     return DDIMScheduler.from_config(config, clip_sample=config.get("clip_sample", False))

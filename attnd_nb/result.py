@@ -19,7 +19,8 @@ from .models import device_of, frozen
 
 LESS_MEMORY = (
     "to need less memory: pipe.unet.enable_gradient_checkpointing(), on a GPU load_pipeline(..., offload=True), in float32 "
-    "attnd_nb.stored_in_half(), a smaller size= or resolution=, fewer images or references at once, expand(..., views_per_batch=1)"
+    "attnd_nb.stored_in_half(), a smaller size= or resolution=, fewer images or references at once, "
+    "expand(..., views_per_batch=1)"
 )
 
 
@@ -99,7 +100,8 @@ def replay(folder, pipe, **changes):
     """Make a saved result again, with `pipe`, from its settings and inputs; returns a new `Result`.
 
     `changes` replace arguments of the original call. The same pipeline on the same machine gives the same
-    latents; a GPU does so only under `torch.use_deterministic_algorithms(True)`, otherwise to the eye. Raises ValueError if the result was made with a generator that had been used before.
+    latents; a GPU does so only under `torch.use_deterministic_algorithms(True)`, otherwise to the eye.
+    Raises ValueError if the result was made with a generator that had been used before.
     """
     import attnd_nb
 

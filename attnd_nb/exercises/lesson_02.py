@@ -66,7 +66,8 @@ def check_recorder(answer) -> None:
     require(set(first) == {"0", "2"}, f"Recorded more than asked for: {sorted(first)} instead of ['0', '2'].")
     require(torch.equal(out, expected["2"]), "The model's output has changed: a hook that returns a tensor replaces the output.")
     _check_values(first, second, expected, model(2 * x))
-    require(set(outputs) == {"0", "2"}, "After the block the dict is empty: the caller wants to read it then. Clear the hooks only.")
+    require(set(outputs) == {"0", "2"},
+            "After the block the dict is empty: the caller wants to read it then. Clear the hooks only.")
     left = _hooks(model) - 1
     require(left >= 0, "Somebody else's hook on the first layer is gone. Remove your own hooks only: keep the handles.")
     require(left == 0, f"{left} of your hooks are still there after the block. Call remove() on every handle.")

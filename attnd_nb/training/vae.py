@@ -151,7 +151,8 @@ def run(
 
     held_out = data.to_tensor(images[:8])
     state = {"model": vae, "optimizer": optimizer}
-    train("vae", run, state, loss_of, 0.2 * peak if fixed else peak, minutes, sheet=lambda step: sheet(vae, held_out, run / f"vae_{step:06d}.png"))
+    train("vae", run, state, loss_of, 0.2 * peak if fixed else peak, minutes,
+          sheet=lambda step: sheet(vae, held_out, run / f"vae_{step:06d}.png"))  # fmt: skip
 
 
 @torch.no_grad()
