@@ -394,7 +394,7 @@ def test_encoding_in_tiles_is_encoding(tiny_sd, monkeypatch):
     wide = picture(3, (128, 320))
     assert torch.equal(encode_tiled(tiny_sd, [wide], tile=26), encode(tiny_sd, wide))
     tiled, whole = encode_tiled(tiny_sd, [wide, picture(4, (128, 320))], tile=24), encode(tiny_sd, wide)
-    assert tiled.shape == (2, 8, 16, 40) and (tiled[:1] - whole).abs().mean() < whole.std()
+    assert tiled.shape == (2, 8, 16, 40) and (tiled[:1] - whole).abs().mean() < 0.3 * whole.std()
 
     def means(pipe, image):  # an encoder that sees its own cell only: tiles are exact
         return F.avg_pool2d(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255, 8)[:, [0, 1, 2, 0, 1, 2, 0, 1]]
@@ -451,8 +451,9 @@ def test_decoding_is_the_pipelines_own(tiny_sd):
     z = torch.randn(1, 8, 8, 12, generator=seed())
     whole = decode(tiny_sd, z)
     assert torch.equal(decode_tiled(tiny_sd, z), whole)
-    for changed in (decode_tiled(tiny_sd, z, tile=8), decode_tiled(tiny_sd, z, "both")):
-        assert changed.shape == whole.shape and (changed - whole).abs().mean() < whole.std()
+    # of one grey for all pixels .7; what wraps differs in more than that, for random weights see all of so small a picture
+    for changed, share in ((decode_tiled(tiny_sd, z, tile=8), 0.5), (decode_tiled(tiny_sd, z, "both"), 1)):
+        assert changed.shape == whole.shape and (changed - whole).abs().mean() < share * whole.std()
 
 
 # Manners

@@ -79,10 +79,3 @@ def test_the_vote_goes_to_the_prompt_under_which_the_noise_is_predicted(lesson, 
 
     lesson["predict_noise"] = knows_the_second
     assert lesson["votes"](picture(), ["a", "b", "c"], draws=5).tolist() == [0, 1, 0]
-
-
-def test_the_folded_solution_passes_its_check():
-    (text,) = [cell.source for cell in CELLS if "<summary>Solution" in cell.source]
-    scope = {}
-    exec(text.split("```python\n")[1].split("```")[0], scope)
-    exercises("09")[0].check(scope["adain"])

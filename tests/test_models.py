@@ -14,6 +14,7 @@ from huggingface_hub.utils import are_progress_bars_disabled
 import attnd_nb
 from attnd_nb import (
     ddim_scheduler,
+    decode,
     draw_noise,
     encode_prompt,
     frozen,
@@ -73,6 +74,9 @@ def test_a_vae_that_overflows_in_float16_works_in_float32_and_the_pipeline_is_ca
     result = optimize(pipe, style, num_steps=2, generator=seed(), progress=False)
     assert torch.isfinite(result.latents).all()
     assert set(seen) == {torch.float32} and pipe.unet.dtype == pipe.vae.dtype == torch.float16
+    with pytest.raises(RuntimeError):
+        decode(pipe, torch.zeros(1, 1, 4, 4))  # too few channels
+    assert {weight.dtype for weight in pipe.vae.parameters()} == {torch.float16}
     assert pipe("a", num_inference_steps=1, height=32, width=32, output_type="np").images.shape == (1, 32, 32, 3)
 
 

@@ -82,10 +82,11 @@ def test_half_scale_is_the_same_picture_smaller():
     assert np.abs(small - half).mean() < 0.02
 
 
-@pytest.mark.parametrize("style, within", [("mosaic", 0.04), ("glass", 0.06)])
-def test_joints_are_as_wide_at_double_scale(style, within):
+@pytest.mark.parametrize("style", ["mosaic", "glass"])
+def test_joints_are_as_wide_at_double_scale(style):
     scene = one(style, "plain")
-    assert abs(scene.render().mean() - scene.render((512, 512), scale=2).mean()) < within
+    # joints of half the width make it .03 to .04 lighter
+    assert abs(scene.render().mean() - scene.render((512, 512), scale=2).mean()) < 0.015
 
 
 def test_labels_agree_with_what_is_drawn():

@@ -109,7 +109,8 @@ def _is_stub(answer: Callable) -> bool:
     def stub():
         """As long as this one."""
 
-    return len(inspect.unwrap(answer).__code__.co_code) <= len(stub.__code__.co_code)
+    code = getattr(inspect.unwrap(answer), "__code__", None)  # a callable that is no function has none
+    return code is not None and len(code.co_code) <= len(stub.__code__.co_code)
 
 
 def progress(lesson: str) -> None:

@@ -87,6 +87,8 @@ def full_caption(scene):
     >>> cat = Item("cat", "brick", 128, 128, 160, 0.0, 1, (1, 0, 0))
     >>> full_caption(Scene((cat,), "grass", 7, Style("oil", 3)))
     'an oil painting of a brick cat on grass'
+    >>> full_caption(Scene((), "plain", 7, Style("oil", 3)))
+    'an oil painting of a plain ground'
     """
     subject = _join([_article(f"{ADJECTIVE[i.material]} {i.thing}") for i in scene.items])
     where = "a plain ground" if scene.ground == "plain" else scene.ground
