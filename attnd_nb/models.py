@@ -171,7 +171,7 @@ def _from_single_file(path, dtype):
     config = {"config": str(path.parent), "local_files_only": True} if beside else {"config": HUB[known][0]}
     try:
         with _quiet():
-            return cls.from_single_file(str(path), dtype=dtype, **config, **({} if sdxl else {"safety_checker": None}))
+            pipe = cls.from_single_file(str(path), dtype=dtype, **config, **({} if sdxl else {"safety_checker": None}))
     except OSError as error:
         raise ConnectionError(
             "a single-file checkpoint holds weights only; configuration and tokenizer come from its folder "
@@ -179,6 +179,9 @@ def _from_single_file(path, dtype):
             f"`hf download {HUB[known][0]} --include '*.json' '*.txt' --local-dir small`, and put what it brings beside the "
             f"file. load_pipeline('mini') needs no network. The error was: {error}"
         ) from error
+    if "v_pred" in keys:  # how fine-tunes of SDXL say that they predict v, and that their last timestep is pure noise
+        pipe.scheduler.register_to_config(prediction_type="v_prediction", rescale_betas_zero_snr="ztsnr" in keys)
+    return pipe
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ import shutil
 import pytest
 import torch
 from conftest import picture, seed
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from attnd_nb import load_pipeline, optimize
+from attnd_nb import guided_sample, load_pipeline, optimize
 
 # Diffusers' names and those of single files, which are the first latent diffusion code's: patterns, applied in order.
 RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
@@ -74,6 +74,15 @@ def test_it_is_the_pipeline_it_was_made_of(file, tiny_sd):
     assert not pipe.unet.training and not any(p.requires_grad for p in pipe.unet.parameters())
     results = [optimize(one, picture(1), num_steps=2, generator=seed(), progress=False) for one in (tiny_sd, pipe)]
     assert torch.equal(results[0].latents, results[1].latents)
+
+
+def test_a_file_says_that_it_predicts_v(file):
+    weights = load_file(file)
+    save_file(weights | {"v_pred": torch.empty(0), "ztsnr": torch.empty(0)}, file)
+    pipe = load_pipeline(file)
+    assert pipe.scheduler.config.prediction_type == "v_prediction" and pipe.scheduler.alphas_cumprod[-1] == 0
+    plain = guided_sample(pipe, picture(1), num_inference_steps=2, generator=seed(), progress=False)
+    assert plain.latents.isfinite().all() and plain.losses
 
 
 @pytest.mark.parametrize("width, name", [(768, "stable-diffusion-v1-5/"), (1024, "stable-diffusion-2-1")])

@@ -43,7 +43,13 @@ RATES, INNER = (0.005, 0.015, 0.05), (1, 2, 4)
 
 
 def run(run: Path, target: Path, photos: Path | None, machine: str) -> None:
-    """Measures everything; writes `run/figures.json` as it goes, sheets of pictures beside it, and the model card."""
+    """Measures everything; writes `run/figures.json` as it goes, sheets of pictures beside it, and the model card.
+
+    Raises FileNotFoundError at once, and not after minutes, if a picture that is measured is not among the photos.
+    """
+    for name in {*sum(PHOTO_PAIRS, ()), *PHOTO_TEXTURES} if photos else ():
+        if not [*photos.glob(name + ".*")]:
+            raise FileNotFoundError(f"no picture {name}.* in {photos}, where the real pictures to be measured should be")
     pipe = load_pipeline(str(target))
     figures: dict = {}
     stages = {
