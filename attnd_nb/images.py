@@ -61,19 +61,26 @@ def _from_file(path):
         raise FileNotFoundError(f"no picture at {name!r} (looked in {Path.cwd()})")
     if path.is_dir():
         raise ValueError(f"{name!r} is a folder; pass one picture in it, or a list of pictures")
+    return read_picture(path, repr(name))
+
+
+def read_picture(file, name):
+    """A path or an open binary file to an RGB PIL image; a ValueError that calls it `name` if it is broken, too large or none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 return _from_pil(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{name!r} is too large: {error}. The limit is {MAX_PIXELS:,} pixels; make it smaller first"
+            f"{name} is too large: {error}. The limit is {MAX_PIXELS:,} pixels; make it smaller first"
         ) from error
     except UnidentifiedImageError as error:
-        raise ValueError(f"{name!r} is not a picture that Pillow {Image.__version__} can read") from error
+        raise ValueError(
+            f"{name} is not a picture that Pillow {Image.__version__} can read; convert it to PNG or JPEG"
+        ) from error
     except (OSError, SyntaxError, EOFError) as error:  # Pillow's decoders raise all of these on broken data
-        raise ValueError(f"{name!r} is broken and cannot be read to its end: {error}") from error
+        raise ValueError(f"{name} is broken and cannot be read to its end: {error}") from error
 
 
 def _from_pil(image):

@@ -31,8 +31,8 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     comes back in evaluation mode, without gradients for its weights, with a DDIM scheduler built from
     its own configuration.
 
-    Raises FileNotFoundError (no such folder or file), ValueError (not a pipeline, not safetensors, offload on a CPU),
-    ConnectionError (the hub cannot be reached; the message says what to download and where to put it).
+    Raises FileNotFoundError (no such folder or file), ValueError (not a pipeline, not safetensors, a device that is not there,
+    offload on a CPU), ConnectionError (the hub cannot be reached; the message says what to download and where to put it).
 
     >>> load_pipeline("no/such/folder/at/all")
     Traceback (most recent call last):
@@ -40,7 +40,11 @@ def load_pipeline(name="mini", device=None, dtype=None, offload=False):
     FileNotFoundError: no pipeline at 'no/such/folder/at/all': ...
     """
     device = torch.device(device or default_device())
+    if {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}.get(device.type):
+        raise ValueError(f"device={str(device)!r}, but torch finds none on this machine; leave it out, or write 'cpu'")
     dtype = dtype or default_dtype(device)
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"dtype must be a torch.dtype such as torch.float16, not {dtype!r}")
     if offload and device.type == "cpu":
         raise ValueError("offload=True has no effect on a CPU, where the weights are anyway; leave it out")
     source, revision = _locate(name)
@@ -143,8 +147,9 @@ def _unreachable(source, revision):
     at = f" --revision {revision}" if revision else ""
     return (
         f"{source!r} could not be had from the Hugging Face hub: no network, no such model, or a licence "
-        f"to accept on its page. On a machine with a network run `hf download {source}{at} "
-        "--local-dir my_model`, copy that folder here and call load_pipeline('my_model'). "
+        f"to accept on its page. On a machine with a network run `hf download {source}{at} --include '*.json' '*.txt' "
+        "'*/*.safetensors' --exclude '*fp16*' '*non_ema*' 'safety_checker/*' --local-dir my_model` (without the filters "
+        "it would bring every copy of the weights), copy that folder here and call load_pipeline('my_model'). "
         "load_pipeline('mini') needs no network."
     )
 

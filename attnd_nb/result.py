@@ -53,7 +53,7 @@ class Result:
     `images`: PIL images. `latents`: float32 (n, channels, h, w), on the CPU. `losses`: one dict per update:
     step, inner, timestep, total, ad {layer: value}, content {layer: value}. `settings`: JSON-able; verb,
     arguments, sizes, model, versions. `seed`: what the generator was seeded with, or None if it had been
-    used before. `inputs`: the pictures as the model saw them, by file stem. `seconds`: wall time.
+    used before. `inputs`: the pictures as the model saw them, by their part ("content", "style_0", …). `seconds`: wall time.
     """
 
     images: list[Image.Image]

@@ -8,9 +8,9 @@ import io
 import itertools
 from functools import lru_cache
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from .images import open_image
+from .images import open_image, read_picture
 
 __all__ = ["ClickablePicture", "Explorer", "PictureChooser", "explore", "explore_attention"]
 
@@ -24,7 +24,7 @@ class PictureChooser:
         chooser.show()
         chooser.picture        # a PIL image
 
-    Raises ValueError when an uploaded file is no picture.
+    Raises ValueError when an uploaded file is no picture, broken or too large.
     """
 
     def __init__(self, default):
@@ -39,10 +39,7 @@ class PictureChooser:
         files = list(files.values()) if isinstance(files, dict) else list(files)
         if not files:
             return self.default
-        try:
-            return open_image(Image.open(io.BytesIO(bytes(files[-1]["content"]))))
-        except UnidentifiedImageError as error:
-            raise ValueError("the uploaded file is not a picture that Pillow can read; upload a PNG or a JPEG") from error
+        return read_picture(io.BytesIO(bytes(files[-1]["content"])), "the uploaded file")
 
     def show(self) -> None:
         """Display the button; returns None, so that it can end a cell."""

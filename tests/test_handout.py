@@ -144,10 +144,20 @@ def test_a_class_hands_in_and_a_table_comes_out(tmp_path, capsys):
     assert [line.split()[:2] for line in out.splitlines()[:4]] == [
         ["learner", "00.latents"], ["ada", "solved"], ["bob", "stopped"], ["cem", "absent"]]
     assert "cem/00_start_here.ipynb is no notebook" in Path(err.strip()).as_posix()
+    assert [line for line in err.splitlines() if " of 3: " in line] == ["1 of 3: ada", "2 of 3: bob", "3 of 3: cem"]
     with open(tmp_path / "exercises.csv", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [row["word"] for row in rows] == ["solved", "stopped", "absent"]
     assert rows[0]["message"].startswith("solved.") and "ended with code 3" in rows[1]["message"]
+
+
+@pytest.mark.parametrize("file, learner", [
+    ("cem_05_ad_loss", "cem"), ("Ada L_12345_assignsubmission_file_05_ad_loss", "Ada L_12345_assignsubmission_file"),
+    ("dee_12_a_05_ad_loss (2)", "dee_12_a"), ("05_ad_loss", "05_ad_loss"), ("answers", "answers"),
+])
+def test_a_loose_notebook_names_its_learner(file, learner, tmp_path):
+    write(tmp_path / f"{file}.ipynb", {})
+    assert list(learners(tmp_path)) == [learner]
 
 
 def test_an_endless_answer_costs_the_time_limit_and_no_more(tmp_path):

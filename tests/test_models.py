@@ -97,6 +97,14 @@ def test_what_hides_layers_or_has_no_betas_is_refused(tiny_sd, style):
         optimize(with_part(tiny_sd, unet=torch.compile(tiny_sd.unet)), style, progress=False)
 
 
+def test_a_device_that_is_not_there_and_a_dtype_by_name_are_refused_before_loading(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device='cuda:1', but torch finds none"):
+        load_pipeline(device="cuda:1")
+    with pytest.raises(TypeError, match="torch.float16, not 'float16'"):
+        load_pipeline(device="cpu", dtype="float16")
+
+
 def test_downloads_keep_their_progress_bars():
     with models._quiet():
         assert not are_progress_bars_disabled()
@@ -296,6 +304,7 @@ def test_offloaded_weights_stay_where_they_are(folder, monkeypatch):
 
     asked = []
     monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", lambda self, device: asked.append(device))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     pipe = load_pipeline(folder, device="cuda", dtype=torch.bfloat16, offload=True)
     assert asked == [torch.device("cuda")]
     assert (pipe.unet.device.type, pipe.unet.dtype) == ("cpu", torch.bfloat16)

@@ -14,9 +14,9 @@ from attnd_nb.widgets import ClickablePicture, Explorer, PictureChooser, attenti
 GREY = Image.new("RGB", (8, 8), (90, 90, 90))
 
 
-def png(colour):
+def png(colour, side=4):
     buffer = io.BytesIO()
-    Image.new("RGB", (4, 4), colour).save(buffer, "PNG")
+    Image.new("RGB", (side, side), colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -34,10 +34,11 @@ def test_an_upload_replaces_the_default(value):
     assert chooser.picture.getpixel((0, 0)) == (200, 0, 0)
 
 
-def test_an_upload_that_is_no_picture_says_so():
+@pytest.mark.parametrize("content, message", [(b"milk, eggs", "PNG or JPEG"), (png((0, 0, 0), side=512)[:200], "broken")])
+def test_an_upload_that_is_no_picture_says_so(content, message):
     chooser = PictureChooser(GREY)
-    chooser.button = SimpleNamespace(value=({"name": "notes.txt", "content": b"milk, eggs"},))
-    with pytest.raises(ValueError, match="PNG or a JPEG"):
+    chooser.button = SimpleNamespace(value=({"name": "notes.txt", "content": content},))
+    with pytest.raises(ValueError, match=f"the uploaded file is .*{message}"):
         _ = chooser.picture
 
 

@@ -24,7 +24,7 @@ from .notebook import attempted, code_cells, read_notebook
 __all__ = ["Verdict", "collect", "learners", "table", "write_csv"]
 
 WORDS = ("solved", "not yet", "stopped", "timed out", "open", "absent")  # the best first
-_LESSON = re.compile(r"[ _-]*\d\d_[a-z].*$")
+_LESSON = re.compile(r"(.*)(?<!\d)\d\d_[a-z]")  # the last of them: platforms put numbers of their own before it
 
 
 class Verdict(NamedTuple):
@@ -44,7 +44,10 @@ def collect(folder, seconds: float = 120) -> list[Verdict]:
     Raises ValueError when there are no notebooks.
     """
     handed_in = learners(folder)
-    judged = {learner: _judge(paths, seconds) for learner, paths in handed_in.items()}
+    judged = {}
+    for number, (learner, paths) in enumerate(handed_in.items(), 1):
+        print(f"{number} of {len(handed_in)}: {learner}", file=sys.stderr, flush=True)
+        judged[learner] = _judge(paths, seconds)
     names = _columns(judged)
     return [
         Verdict(learner, name, *found.get(name, ("absent", "")))
@@ -59,7 +62,8 @@ def learners(folder) -> dict[str, list[Path]]:
         way = path.relative_to(folder).parts
         if any(part.startswith((".", "__")) for part in way):  # checkpoints, and what archives of a Mac bring along
             continue
-        learner = way[0] if len(way) > 1 else _LESSON.sub("", path.stem) or path.stem
+        lesson = _LESSON.match(path.stem)
+        learner = way[0] if len(way) > 1 else (lesson[1].strip(" _-") if lesson else "") or path.stem
         found.setdefault(learner, []).append(path)
     if not found:
         raise ValueError(f"no notebooks in {folder}; it should hold a folder for each learner")
