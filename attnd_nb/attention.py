@@ -186,8 +186,9 @@ def inject(model, references):
             )
     try:
         for name, module in chosen.items():
-            handles.append(_last(module, "to_k").register_forward_hook(replace(merged[name].key)))
-            handles.append(_last(module, "to_v").register_forward_hook(replace(merged[name].value)))
+            for part, tensor in (("to_k", merged[name].key), ("to_v", merged[name].value)):
+                # Before the hooks of a `record` around this block, so that it sees what attention uses.
+                handles.append(_last(module, part).register_forward_hook(replace(tensor), prepend=True))
         yield
     finally:
         for handle in handles:

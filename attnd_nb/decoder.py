@@ -70,7 +70,7 @@ def tune_decoder(pipe, images, steps=75, learning_rate=1e-4, crop=None, resoluti
     `pipe.save_pretrained(folder)`; to undo it at the end of a block: `tuned_decoder`.
 
     A small decoder learns a whole picture by heart: mini's, at 3e-4, gains 5 dB on a quarter of a painting and
-    loses .7 dB on another quarter; on crops of 128 it gains .8 and .3. Mini's 1.6 million weights take 3e-4 (1e-3
+    loses .7 dB on another quarter; on crops of 128 it gains .8 and .3. Mini's 1.65 million weights take 3e-4 (1e-3
     gains less on some pictures, 3e-3 nothing); SD's 50 million the authors' 1e-4.
 
     Raises ValueError or TypeError on arguments that are out of range or would have no effect.

@@ -30,14 +30,15 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
            weights=None, resolution=None, generator=None, progress=True, callback=None):
     """Algorithm 2 over overlapping windows: pictures larger than the model's, or seamless ones. A `Result`.
 
-    `size`: (height, width) in pixels, any. Windows have the model's own side (64 cells of the latent for
-    SD 1.5, 32 for mini) and begin every `stride` cells, by default a quarter of it (the paper: an eighth),
-    the last row and column clamped, so that every cell is seen. Time grows with their number, memory with
+    `size`: (height, width) in pixels, any. Windows have the model's own side (64 cells of the latent for SD
+    1.5, 32 for mini) and begin every `stride` cells, by default a quarter of it (the paper: an eighth), the
+    last row and column clamped, so that every cell is seen. Time grows with their number, memory with
     `views_per_batch`, how many the model sees at once (by default 8, and 2 of SDXL's, which are four times as
-    large). `seamless`: with "x" the left edge continues the right one, with "y" the upper the lower, or "both".
-    Windows then run across the edges, from another place in each pass, and begin every half window where one
-    would hold the whole circle. One alone (`stride` of the model's side) takes half of the time and closes a
-    little less well (tests/benchmarks/seams.py).
+    large). `inner_steps`: by default the released code's (the paper: 3). `seamless`: with "x" the left edge
+    continues the right one, with "y" the upper the lower, or "both". Windows then run across the edges, from
+    another place in each pass, so that no border of theirs stays where it is. They begin every half of the
+    model's side where one would hold the whole circle; one alone (`stride` of that side) takes half of the time
+    and closes about as well (tests/benchmarks/seams.py).
 
     `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
     it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,

@@ -52,8 +52,8 @@ def ideal_output(query, key, value, mask=None):
             f"{tuple(key.shape[1::2])}; record both with the same model"
         )
     if mask is not None:
+        mask = mask if mask.dtype == torch.bool else mask.to(query.dtype)  # before the check: float16 has no -1e9
         _check_mask(mask, query, key)
-        mask = mask if mask.dtype == torch.bool else mask.to(query.dtype)
     batch = len(query)
     return F.scaled_dot_product_attention(
         query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1), attn_mask=mask

@@ -393,6 +393,8 @@ def test_decoding_in_tiles_is_decoding(tiny_sd, short_sighted):
 def test_encoding_in_tiles_is_encoding(tiny_sd, monkeypatch):
     wide = picture(3, (128, 320))
     assert torch.equal(encode_tiled(tiny_sd, [wide], tile=26), encode(tiny_sd, wide))
+    odd = picture(4, (131, 315))  # comes to whole cells as for `encode`
+    assert encode_tiled(tiny_sd, [odd], tile=24).shape == encode(tiny_sd, odd).shape
     tiled, whole = encode_tiled(tiny_sd, [wide, picture(4, (128, 320))], tile=24), encode(tiny_sd, wide)
     assert tiled.shape == (2, 8, 16, 40) and (tiled[:1] - whole).abs().mean() < 0.3 * whole.std()
 

@@ -14,6 +14,7 @@ from attnd_nb import Regions, Schedule, Weights, ad_loss, encode, guided_sample,
 from attnd_nb.attention import Features
 from attnd_nb.distillation import Distiller
 from attnd_nb.layers import halved
+from attnd_nb.losses import ideal_output
 from attnd_nb.masks import COLOURS, members, region_colour, shares
 from attnd_nb.plots import plot_regions
 
@@ -236,6 +237,9 @@ def test_a_mask_that_does_not_fit_or_leaves_nothing_to_see_is_refused():
             ad_loss({"a": x}, {"a": s}, mask={"a": wrong})
     blind = torch.ones(12, 9, dtype=bool)
     blind[3:5] = False
+    halves = [one.half() for one in (x.query, s.key, s.value)]
+    with pytest.raises(ValueError, match="leaves 2 query tokens"):
+        ideal_output(*halves, torch.zeros(12, 9).masked_fill(~blind, -1e9))  # which is minus infinity in float16
     for mask in (blind, torch.zeros(12, 9).masked_fill(~blind, -torch.inf)):
         with pytest.raises(ValueError, match="2 query tokens"):
             ad_loss({"a": x}, {"a": s}, mask={"a": mask})
