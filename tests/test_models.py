@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 from conftest import picture, seed, unchanged
-from diffusers import EDMEulerScheduler
+from diffusers import DiffusionPipeline, EDMEulerScheduler
 from huggingface_hub.utils import are_progress_bars_disabled
 
 import attnd_nb
@@ -167,6 +167,16 @@ def test_an_unreachable_hub_says_what_to_do(name, monkeypatch):
     assert repository in str(caught.value) and (revision or "") in str(caught.value)
 
 
+def test_known_models_come_in_half_precision_where_they_run_in_it(tiny_sd, monkeypatch):
+    asked = []
+    monkeypatch.setattr(DiffusionPipeline, "load_config", lambda *_, **__: {})
+    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", lambda *_, revision, variant, **__: asked.append(
+        (revision is not None, variant)) or copy.deepcopy(tiny_sd))  # fmt: skip
+    for name, dtype in (("sd15", torch.float16), ("sd21", torch.bfloat16), ("sdxl", torch.float32), ("a/b", torch.float16)):
+        assert load_pipeline(name, device="cpu", dtype=dtype).unet.dtype == dtype
+    assert asked == [(True, "fp16"), (True, "fp16"), (True, None), (False, None)]
+
+
 def test_frozen_puts_back_what_it_found(tiny_sd):
     mixed = next(tiny_sd.vae.parameters())
     mixed.requires_grad_(False)
@@ -300,8 +310,6 @@ def test_verbs_run_while_weights_lie_elsewhere(tiny_sd, monkeypatch):
 
 
 def test_offloaded_weights_stay_where_they_are(folder, monkeypatch):
-    from diffusers import DiffusionPipeline
-
     asked = []
     monkeypatch.setattr(DiffusionPipeline, "enable_model_cpu_offload", lambda self, device: asked.append(device))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
