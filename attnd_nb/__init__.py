@@ -15,7 +15,8 @@ __version__ = "0.1.0"
 _HOME = {
     "models": ["load_pipeline", "ddim_scheduler", "frozen"],
     "sampling": ["encode_prompt", "predict", "predict_noise", "draw_noise", "noise_to"],
-    "images": ["open_image", "encode", "decode", "to_pil", "fit_size"],
+    "images": ["open_image", "to_pil"],
+    "latents": ["encode", "decode", "fit_size"],
     "layers": ["self_attention_layers", "select_layers", "token_grid"],
     "attention": [
         "record",

@@ -11,7 +11,8 @@ from numbers import Integral
 
 from diffusers import ControlNetModel
 
-from .images import encode, fit_size, native_resolution, nearest_size, open_image
+from .images import open_image
+from .latents import encode, fit_size, native_resolution, nearest_size
 from .layers import select_layers
 from .masks import Regions, open_labels
 from .tiling import encode_tiled

@@ -15,7 +15,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from .arguments import check_count, check_positive
-from .images import encode, open_fitted, scaling, to_tensor
+from .images import to_tensor
+from .latents import encode, open_fitted, scaling
 from .models import check_pipeline, device_of, frozen
 from .result import memory_hint, progress_bar, seeded
 

@@ -14,7 +14,8 @@ from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
 from .arguments import open_maps
-from .images import native_resolution, open_image
+from .images import open_image
+from .latents import native_resolution
 from .layers import select_layers, self_attention_layers
 from .masks import Regions, members, shares
 

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from .attention import attention_map
 from .distillation import Distiller
-from .images import encode, open_fitted, open_image
+from .images import open_image
+from .latents import encode, open_fitted
 from .layers import halved, select_layers, self_attention_layers, token_grid
 from .plots import COLOURS, PAPER, contact_sheet
 

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .images import decode, to_pil
+from .images import to_pil
+from .latents import decode
 from .models import device_of, frozen
 
 LESS_MEMORY = (

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from .images import decode, encode, native_resolution, nearest_size, open_image
+from .images import open_image
+from .latents import decode, encode, native_resolution, nearest_size
 from .models import device_of
 
 SEAMLESS = {False: (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}
@@ -165,7 +166,7 @@ def _decode_one(pipe, latents, tile):
 def encode_tiled(pipe, images, tile=None):
     """`encode` for PIL images of one size, however large, in tiles as `decode_tiled`: (n, channels, h / f, w / f)."""
     factor, size = pipe.vae_scale_factor, nearest_size(pipe, (images[0].height, images[0].width))
-    images = [open_image(image, size) if (image.height, image.width) != size else image for image in images]
+    images = [open_image(image, size) for image in images]
     tiles = _tiles(pipe, (images[0].height // factor, images[0].width // factor), tile)
     if tiles is None:
         return encode(pipe, images)

@@ -425,6 +425,10 @@ def test_padding_is_put_back(tiny_sd, error):
     def paddings():
         return [conv.padding for conv in tiny_sd.unet.modules() if isinstance(conv, torch.nn.Conv2d)]
 
+    reflecting, x = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), torch.randn(1, 1, 6, 6)
+    with circular_padding(torch.nn.Sequential(reflecting, torch.nn.Conv2d(1, 1, 3, padding=1))):
+        assert reflecting(x).shape == x.shape  # it pads by what it was built with, and would pad twice
+
     before = paddings()
     with unchanged(tiny_sd), contextlib.suppress(ValueError, KeyboardInterrupt):
         with circular_padding(tiny_sd.unet, "x"):

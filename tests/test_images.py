@@ -7,7 +7,7 @@ from conftest import picture, unchanged
 from PIL import Image
 
 from attnd_nb import decode, encode, open_image, to_pil
-from attnd_nb.images import fit_size, native_resolution, nearest_size
+from attnd_nb.latents import fit_size, native_resolution, nearest_size
 
 RED, GREY = (200, 20, 30), 77
 

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from attnd_nb import decode, encode
 from attnd_nb.exercises.lesson_01 import StandIn, to_latents, to_pixels
-from attnd_nb.images import scaling, to_tensor
+from attnd_nb.images import to_tensor
+from attnd_nb.latents import scaling
 from attnd_nb.metrics import psnr
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_latents_and_vae.ipynb"

@@ -124,6 +124,19 @@ def test_the_main_job_makes_a_sheet_and_says_where(tiny_sd, tmp_path, monkeypatc
         *(f"{kind}_{weight}" for kind in ("transfer", "optimised") for weight in (0.1, 0.25, 0.5))}
 
 
+def test_the_main_job_names_the_course_where_it_lies(tmp_path, monkeypatch):
+    from attnd_nb import __main__ as job
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job.importlib.util, "find_spec", lambda name: name)
+    assert job._course().endswith("notebooks/00_start_here.ipynb")
+    monkeypatch.setattr(job, "__file__", str(tmp_path / "site-packages" / "attnd_nb" / "__main__.py"))  # from a wheel
+    assert job._course() == "its notebooks are in the folder notebooks/ of the repository"
+    (tmp_path / "handout").mkdir()
+    (tmp_path / "handout" / "00_start_here.ipynb").touch()
+    assert job._course().endswith("-m jupyterlab handout/00_start_here.ipynb")
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--content", "nowhere.jpg"], "no picture at 'nowhere.jpg'"),
     (["--style", "broken.png"], "'broken.png' is not a picture"),

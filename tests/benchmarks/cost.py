@@ -18,7 +18,7 @@ from torch.utils.flop_counter import flop_registry
 from tqdm.auto import tqdm
 
 from attnd_nb import expand, guided_sample, load_pipeline, optimize
-from attnd_nb.images import native_resolution
+from attnd_nb.latents import native_resolution
 from attnd_nb.samples import sample
 
 

@@ -64,7 +64,7 @@ def measure(verb, side, model, steps, half=False):
     import torch
 
     import attnd_nb
-    from attnd_nb.images import native_resolution
+    from attnd_nb.latents import native_resolution
     from attnd_nb.samples import sample
 
     pipe = attnd_nb.load_pipeline(model)
