@@ -128,6 +128,39 @@ def test_an_average_that_is_resumed_keeps_its_long_memory():
     assert layer.weight - ema.module.weight > 0.999
 
 
+def test_gradients_gather_where_the_optimizer_reads_them():
+    """Also what is stored channels-last, and anew at every step: without the zeroing, gradients would add up."""
+    torch.manual_seed(0)
+    conv, x = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last), torch.randn(2, 3, 8, 8)
+    expected = torch.autograd.grad(conv(x).square().mean(), [*conv.parameters()])
+    flat = loop._flat_gradients([*conv.parameters()])
+    for _ in range(2):
+        flat.zero_()
+        conv(x).square().mean().backward()
+    assert all(torch.allclose(p.grad, wanted) for p, wanted in zip(conv.parameters(), expected))
+    assert torch.isclose(flat.square().sum(), sum(wanted.square().sum() for wanted in expected))
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path, monkeypatch):
+    layer = torch.nn.Linear(1, 1)
+    state = {"model": layer, "optimizer": torch.optim.AdamW(layer.parameters())}
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    with pytest.raises(FloatingPointError, match="probe: .*nan.* at step"):
+        loop.train("probe", tmp_path, state, lambda _: {"loss": layer.weight.sum() * torch.nan}, 1e-3, minutes=60)
+    assert not (tmp_path / "probe.pt").exists()
+
+
+def test_crops_are_of_one_size_whole_halved_or_mirrored():
+    column = np.arange(128, dtype=np.uint8)
+    images = np.broadcast_to(column[:, None], (2, 128, 128, 3))  # to the right brighter by one a pixel
+    crops = vae.crops(images, 64, 32, np.random.default_rng(0))
+    assert crops.shape == (64, 3, 32, 32)
+    slopes = (crops[:, 0, 0].diff() * 127.5).mean(dim=1).round().int().unique().tolist()
+    assert slopes == [-2, -1, 1, 2]
+    assert vae.crops(images, 3, 128, np.random.default_rng(0)).shape == (3, 3, 128, 128)  # nothing to halve
+
+
 def test_batches_are_coarse_or_fine_and_drop_captions():
     full, half = torch.randn(6, 8, 32, 32), torch.randn(6, 8, 16, 16)
     ids, empty = torch.ones(6, 24, dtype=torch.long), torch.zeros(1, 24, dtype=torch.long)

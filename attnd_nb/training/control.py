@@ -7,6 +7,7 @@ edges are local, and the prompt is read by the UNet. The UNet and the text encod
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 from PIL import Image
 from skimage.color import rgb2gray
 from skimage.feature import canny
+from tqdm.auto import tqdm
 from transformers import CLIPTokenizer
 
 from . import data, latents, text, unet
-from .loop import Ema, device, mixed_precision, processes, train
+from .loop import Ema, device, join_processes, meet, mixed_precision, share, train
 
 CAPTION_DROPOUT = 0.5  # half of the captions are hidden, so that the edges have to be read
 EMBEDDING = (8, 16, 32, 64)  # widths on the way from the edges' pixels to the latent's cells
@@ -53,6 +55,25 @@ def _outlines(pixels: np.ndarray, sigma: float = 2.0) -> np.ndarray:
     return canny(rgb2gray(pixels), sigma).astype(np.uint8) * 255
 
 
+def draw_edges(run: Path, workers: int | None = None) -> np.ndarray:
+    """The outlines (n, h, w / 8) of all images, eight pixels a byte, drawn on all cores to `run/edges`; what exists is kept."""
+    (run / "edges").mkdir(exist_ok=True)
+    shards = sorted((run / "data").glob("[0-9]*.npz"))
+    files = [run / "edges" / shard.with_suffix(".npy").name for shard in shards]
+    missing = [(shard, file) for shard, file in zip(shards, files) if not file.exists()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            list(tqdm(pool.imap(_draw_shard, missing), total=len(missing), desc="edges", unit="shard"))
+    return np.concatenate([np.load(file) for file in files])
+
+
+def _draw_shard(job: tuple[Path, Path]) -> None:
+    shard, file = job
+    new = file.with_name("new_" + file.name)  # no shard's name until it is whole
+    np.save(new, np.packbits([_outlines(image) > 0 for image in np.load(shard)["images"]], axis=-1))
+    new.replace(file)
+
+
 def load_denoiser(run: Path) -> tuple[unet.Denoiser, CLIPTokenizer]:
     """The averaged weights of the unet stage, frozen."""
     tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
@@ -80,23 +101,26 @@ def run(run: Path, minutes: float, peak: float = 8e-4, batch: int = 16) -> None:
     controlnet = build(model).train()
     for module in (model, controlnet):
         module.to(device(), memory_format=torch.channels_last)
-    if device().type == "cpu":
-        model.unet.set_attn_processor(unet.FullPrecisionAttention())
+    model.unet.set_attn_processor(unet.FullPrecisionAttention())
     ema = Ema(controlnet, decay=0.999)
     optimizer = torch.optim.AdamW(controlnet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
-    images, captions, meta = data.load(run / "data")
-    full, _, _ = latents.load(run)
+    if join_processes():
+        draw_edges(run)
+    meet()
+    outlines = draw_edges(run)
+    full, _, captions = latents.load(run)
+    meta = data.load_meta(run / "data")
     scenes = np.array([index for index, about in enumerate(meta[: len(full)]) if about["kind"] in ("portrait", "scene")])
-    ids, empty = text.token_ids(tokenizer, list(captions)), text.token_ids(tokenizer, [""])
+    ids, empty = text.token_ids(tokenizer, captions), text.token_ids(tokenizer, [""])
     alphas_cumprod = unet.build_scheduler().alphas_cumprod.to(device())
     weights = unet.loss_weights(alphas_cumprod)
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:
-        index = rng.choice(scenes, batch // processes())
-        drawn = torch.from_numpy(np.stack([_outlines(images[i]) for i in index]))[:, None].expand(-1, 3, -1, -1) / 255
+        index = rng.choice(scenes, share(batch))
+        drawn = torch.from_numpy(np.unpackbits(outlines[index], axis=-1)).to(device())[:, None].expand(-1, 3, -1, -1).float()
         dropped = torch.from_numpy(rng.random(len(index)) < CAPTION_DROPOUT)
-        clean, drawn = full[index].float().to(device()), drawn.to(device())
+        clean = full[index].float().to(device())
         tokens = torch.where(dropped[:, None], empty, ids[index]).to(device())
         noisy, timestep, v = unet.noised(clean, alphas_cumprod)
         with mixed_precision():

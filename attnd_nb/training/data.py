@@ -66,10 +66,10 @@ def _shards(folder: Path) -> list:
     return shards
 
 
-def to_tensor(images: np.ndarray) -> torch.Tensor:
-    """(n, h, w, 3) uint8 to (n, 3, h, w) float in [-1, 1].
+def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """(n, h, w, 3) uint8 to (n, 3, h, w) float in [-1, 1], on `device`.
 
     >>> to_tensor(np.zeros((1, 2, 2, 3), np.uint8)).min().item()
     -1.0
     """
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1

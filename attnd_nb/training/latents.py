@@ -38,7 +38,7 @@ def run(run: Path) -> None:
 
 @torch.no_grad()
 def _encode(model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pixels = data.to_tensor(images).to(device())
+    pixels = data.to_tensor(images, device())
     with mixed_precision():
         means = [model.encode(x).latent_dist.mean for x in (pixels, F.avg_pool2d(pixels, 2))]
     return tuple(mean.half().cpu().numpy() for mean in means)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import data
-from .loop import device, mixed_precision, processes, train
+from .loop import device, mixed_precision, share, train
 
 KINDS = ("thing", "material", "style")
 PICTURES = ("portrait", "material")  # the kinds of training pictures with one thing, or none
@@ -88,8 +88,8 @@ def run(run: Path, minutes: float, batch: int = 32, peak: float = 2e-3) -> None:
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:
-        index = rng.choice(len(images), batch // processes(), p=chance)
-        x = data.to_tensor(images[index]).to(device())
+        index = rng.choice(len(images), share(batch), p=chance)
+        x = data.to_tensor(images[index], device())
         x = x.flip(-1) if rng.random() < 0.5 else x
         shift = [int(s) for s in rng.integers(-24, 25, 2)]
         with mixed_precision():

@@ -66,13 +66,13 @@ def train_text_encoder(encoder: CLIPTextModel, ids: torch.Tensor, steps: int = 1
     ids: (n, 24). Loss: binary cross-entropy of every word of the vocabulary, read off with the words' own embeddings.
     """
     end = encoder.config.eos_token_id
-    present = torch.zeros(len(ids), encoder.config.vocab_size).scatter_(1, ids, 1)
+    present = torch.zeros(len(ids), encoder.config.vocab_size, device=ids.device).scatter_(1, ids, 1)
     present[:, [encoder.config.bos_token_id, end]] = 0
     words = encoder.get_input_embeddings().weight
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, total_iters=steps)
     for _ in range(steps):
-        index = torch.randint(len(ids), (batch,))
+        index = torch.randint(len(ids), (batch,), device=ids.device)
         logits = encoder(ids[index])[0] @ words.T / words.shape[1] ** 0.5 - 2
         ends = ids[index] == end
         F.binary_cross_entropy_with_logits(logits[ends], present[index][:, None].expand_as(logits)[ends]).backward()

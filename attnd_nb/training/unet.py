@@ -19,7 +19,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import data, latents, text, vae
-from .loop import Ema, device, join_processes, meet, mixed_precision, processes, train
+from .loop import Ema, device, join_processes, meet, mixed_precision, share, train
 
 CAPTION_DROPOUT = 0.12  # what classifier-free guidance and the empty prompt of Attention Distillation live on
 SNR_RANGE = 0.5, 5.0  # between them an error of the guessed picture counts as much as the signal-to-noise ratio says
@@ -87,15 +87,15 @@ def batch_of(full, half, ids, empty, coarse: bool, generator, pool=None) -> tupl
     A coarse batch holds 32 latents of 16x16, whole pictures at half size or parts of whole ones by the toss of a coin
     (composition from the first, texture at its own scale from the second); a fine one holds 16 of 32x32.
     """
-    size = (32 if coarse else 16) * (4 if device().type == "cuda" else 1) // processes()
+    size = share(32 if coarse else 16)
     pool = torch.arange(len(full)) if pool is None else pool
-    index = pool[torch.randint(len(pool), (size,), generator=generator)]
+    index = pool[torch.randint(len(pool), (size,), generator=generator)].to(full.device)
     toss, top, left = torch.randint(2**16, (3,), generator=generator).tolist()
     latents = (half if coarse and toss % 2 else full)[index]
     if coarse and not toss % 2:
         top, left = (corner % (latents.shape[-1] // 2 + 1) for corner in (top, left))
         latents = latents[..., top : top + latents.shape[-2] // 2, left : left + latents.shape[-1] // 2]
-    dropped = torch.rand(size, generator=generator) < CAPTION_DROPOUT
+    dropped = (torch.rand(size, generator=generator) < CAPTION_DROPOUT).to(full.device)
     return latents.float(), torch.where(dropped[:, None], empty, ids[index])
 
 
@@ -115,7 +115,7 @@ def noised(clean: torch.Tensor, alphas_cumprod: torch.Tensor) -> tuple[torch.Ten
     return signal * clean + rest * noise, timestep, signal * noise - rest * clean
 
 
-def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0.9, begin: Path | None = None) -> None:
+def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0.6, begin: Path | None = None) -> None:
     """Trains on portraits mostly for `portrait_share` of the time, then on everything; checkpoint `run/unet.pt`.
 
     Every fourth batch is of small latents, so that the model knows pictures of 128 px, too.
@@ -132,14 +132,14 @@ def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0
     if begin:
         model.unet.load_state_dict(UNet2DConditionModel.from_pretrained(begin / "unet").state_dict())
         model.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(begin / "text_encoder").state_dict())
-    elif not (run / "unet.pt").exists():
+    model.to(device(), memory_format=torch.channels_last)  # a tenth faster on a CPU
+    full, half, ids, empty = (x.to(device()) for x in (full, half, ids, empty))
+    if not begin and not (run / "unet.pt").exists():
         text.train_text_encoder(model.text_encoder, ids)
     model.text_encoder.requires_grad_(False)
-    model.to(device(), memory_format=torch.channels_last)  # a tenth faster on a CPU
-    if device().type == "cpu":
-        model.unet.set_attn_processor(FullPrecisionAttention())
+    model.unet.set_attn_processor(FullPrecisionAttention())
     ema = Ema(model, decay=0.9995)
-    optimizer = torch.optim.AdamW(model.unet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.unet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     alphas_cumprod = build_scheduler().alphas_cumprod
     weights = loss_weights(alphas_cumprod).to(device())
     alphas_cumprod = alphas_cumprod.to(device())
@@ -152,7 +152,6 @@ def run(run: Path, minutes: float, peak: float = 8e-4, portrait_share: float = 0
         turn = next(turns) % 4
         pool = portraits if len(portraits) and progress < portrait_share and turn < 3 else None
         clean, tokens = batch_of(full, half, ids, empty, turn == 0, generator, pool)
-        clean, tokens = clean.to(device()), tokens.to(device())
         noisy, timestep, v = noised(clean, alphas_cumprod)
         with mixed_precision():
             prediction = model(noisy, timestep, tokens)

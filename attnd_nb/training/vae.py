@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from . import data
-from .loop import device, mixed_precision, processes, train
+from .loop import device, mixed_precision, share, train
 
 LATENT_CHANNELS = 16  # as SD 3: eight hold 23 dB of a photograph at this size, sixteen 25
 SCALED = 0.25  # what the averaged latents' pictures count beside the whole ones
@@ -102,22 +102,27 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, levels: int 
 
 
 def crops(images: np.ndarray, batch: int, size: int, rng: np.random.Generator) -> torch.Tensor:
-    """Random crops, mirrored half of the time, of images that are halved a third of the time."""
-    out = []
-    for index in rng.integers(0, len(images), batch):
-        image = data.to_tensor(images[index][None])
-        if image.shape[-1] >= 2 * size and rng.random() < 0.35:
-            image = F.avg_pool2d(image, 2)
-        top, left = (int(rng.integers(0, image.shape[d] - size + 1)) for d in (-2, -1))
-        image = image[..., top : top + size, left : left + size]
-        out.append(image.flip(-1) if rng.random() < 0.5 else image)
-    return torch.cat(out)
+    """Random crops (batch, 3, size, size), half of them mirrored, a third of them halved where the images are large enough."""
+    halved = rng.binomial(batch, 0.35) if images.shape[1] >= 2 * size else 0
+    whole = data.to_tensor(_cut(images, batch - halved, size, rng), device())
+    if not halved:
+        return whole
+    return torch.cat([whole, F.avg_pool2d(data.to_tensor(_cut(images, halved, 2 * size, rng), device()), 2)])
+
+
+def _cut(images: np.ndarray, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    out = np.empty((count, size, size, 3), np.uint8)
+    for row, index in enumerate(rng.integers(0, len(images), count)):
+        top, left = rng.integers(0, images.shape[1] - size + 1, 2)
+        crop = images[index, top : top + size, left : left + size]
+        out[row] = crop[:, :: rng.choice((1, -1))]
+    return out
 
 
 def run(
     run: Path, minutes: float, batch: int = 16, peak: float = 1e-3, kl_weight: float = 1e-4, begin: Path | None = None
 ) -> None:
-    """Trains the autoencoder on crops of 64 px, and of 128 and 256 px in the last fifth of the budget; checkpoint `run/vae.pt`.
+    """Trains the autoencoder on crops of 64 px, and of 128 and 256 px after a fifth of the budget; checkpoint `run/vae.pt`.
 
     Latents averaged over 2x2 cells have to decode to the crop at half its size (EQ-VAE, Kouzelis et al., 2025): latents that
     behave like a picture are easier to denoise, and what lies between two latents still decodes to something.
@@ -132,13 +137,13 @@ def run(
     fixed = any((run / "latents").glob("*.npz"))
     vae.encoder.requires_grad_(not fixed)
     vae.quant_conv.requires_grad_(not fixed)
-    vae.to(device())
+    vae.to(device(), memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.0)
     rng = np.random.default_rng()
 
     def loss_of(progress: float) -> dict:
-        size = int(rng.choice((128, 256))) if fixed or progress > 0.8 else 64
-        x = crops(images, max(1, batch * 64**2 // size**2 // processes()), size, rng).to(device())
+        size = int(rng.choice((128, 256))) if fixed or progress > 0.2 else 64
+        x = crops(images, max(1, share(batch) * 64**2 // size**2), size, rng)
         with mixed_precision():
             posterior = vae.encode(x).latent_dist
             z = posterior.sample()

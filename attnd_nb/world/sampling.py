@@ -45,8 +45,9 @@ def sample_portrait(seed):
     size, place = rng.uniform(186, 220), 128 + np.clip(rng.normal(0, 3, 2), -8, 8)
     thing, (material, ground) = str(rng.choice(list(THINGS))), rng.choice(list(MATERIALS), 2, replace=False)
     items = (_item(rng, thing, str(material), place, size, fields.mix(seed, 10)),)
-    ground = "plain" if rng.random() < 0.8 else str(ground)
-    return Scene(items, ground, fields.mix(seed, 2), _style(rng, fields.mix(seed, 3)), _apart(0.92, items))
+    ground, inner = "plain" if rng.random() < 0.8 else str(ground), fields.mix(seed, 2)
+    tone = 0.92 if ground == "plain" else fields.luminance(ground_mean(ground, inner))
+    return Scene(items, ground, inner, _style(rng, fields.mix(seed, 3)), _apart(tone, items))
 
 
 def sample_image(seed, size=256):

@@ -98,4 +98,4 @@ def _previous(scheduler, t, z_s, generator, steps):
     """t - 1 in DDIM's steps, and the style noised to it."""
     t_prev = max(int(t) - scheduler.config.num_train_timesteps // steps, 0)
     alpha = scheduler.alphas_cumprod[t_prev]
-    return torch.tensor(t_prev), mix(z_s, torch.randn(z_s.shape, generator=generator), alpha)
+    return torch.tensor(t_prev), mix(z_s, torch.randn(z_s.shape, generator=generator).to(z_s), alpha)

@@ -60,7 +60,7 @@ def _in_a_process(verb, side, arguments):
 
 
 def measure(verb, side, model, steps, half=False):
-    """Seconds without loading, MiB above what was taken before (Linux), and the result's losses, summed over t = 1 … 801."""
+    """Seconds without loading, MiB above what was taken before, and the result's losses, summed over t = 1 … 801."""
     import torch
 
     import attnd_nb
@@ -74,21 +74,35 @@ def measure(verb, side, model, steps, half=False):
     size = [side * edge // 256 for side in WIDE] if verb == "expand" else [edge, edge]
     steps = steps or (200 if verb == "optimize" else 50)
     generator = torch.Generator().manual_seed(0)
-    before, start = new_peak(), time.perf_counter()
+    before, start = new_peak(pipe.device.type), time.perf_counter()
     if side == "plain":
         z = _plain(verb, pipe, z_s, z_c, size, steps, generator)
     else:
         with attnd_nb.stored_in_half() if half else nullcontext():
             z = _here(verb, side, pipe, style, content, size, steps, generator)
     seconds = time.perf_counter() - start
-    memory = process_memory("VmHWM") - before
+    memory = peak(pipe.device.type) - before
     return {"seconds": seconds, "memory": memory, **_losses(pipe, z[..., : z_s.shape[-1]], z_s, z_c)}  # of the first window
 
 
-def new_peak():
-    """Lets the kernel forget the peak so far, which loading has set; returns MiB in use now."""
+def new_peak(kind="cpu"):
+    """Forgets the peak so far, which loading has set; returns MiB in use now, on the card or (Linux) in memory."""
+    if kind == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
     Path("/proc/self/clear_refs").write_text("5")
     return process_memory("VmRSS")
+
+
+def peak(kind):
+    """MiB of the largest use since `new_peak`."""
+    if kind == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    return process_memory("VmHWM")
 
 
 def process_memory(field):
