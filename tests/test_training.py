@@ -151,6 +151,18 @@ def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path, monkeypatch):
     assert not (tmp_path / "probe.pt").exists()
 
 
+def test_latents_that_are_no_numbers_are_told_of(tmp_path):
+    (tmp_path / "latents").mkdir()
+    (tmp_path / "scaling_factor.txt").write_text("0.5")
+    half = np.zeros((1, 2, 4, 4), np.float16)
+    np.savez(tmp_path / "latents" / "00000.npz", full=half, half=half, captions=np.array([""]))
+    assert latents.load(tmp_path)[2] == [""]
+    half[0, 1, 2, 3] = np.nan
+    np.savez(tmp_path / "latents" / "00000.npz", full=np.zeros_like(half), half=half, captions=np.array([""]))
+    with pytest.raises(FloatingPointError, match="no numbers"):
+        latents.load(tmp_path)
+
+
 def test_crops_are_of_one_size_whole_halved_or_mirrored():
     column = np.arange(128, dtype=np.uint8)
     images = np.broadcast_to(column[:, None], (2, 128, 128, 3))  # to the right brighter by one a pixel

@@ -51,4 +51,6 @@ def load(run: Path) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
         raise FileNotFoundError(f"no latents in {run / 'latents'}: run `python -m attnd_nb.training latents` first")
     factor = float((run / "scaling_factor.txt").read_text())
     full, half = (torch.from_numpy(np.concatenate([s[k] for s in shards])) * factor for k in ("full", "half"))
+    if not (full.isfinite().all() and half.isfinite().all()):
+        raise FloatingPointError(f"some latents in {run / 'latents'} are no numbers; delete the folder and encode again")
     return full, half, [str(c) for s in shards for c in s["captions"]]
