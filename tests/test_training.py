@@ -141,13 +141,14 @@ def test_gradients_gather_where_the_optimizer_reads_them():
     assert torch.isclose(flat.square().sum(), sum(wanted.square().sum() for wanted in expected))
 
 
-def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path, monkeypatch):
+@pytest.mark.parametrize("minutes", [0.5, 60], ids=["at the end", "at the first line of the log"])
+def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path, monkeypatch, minutes):
     layer = torch.nn.Linear(1, 1)
     state = {"model": layer, "optimizer": torch.optim.AdamW(layer.parameters())}
     clock = iter(range(0, 10_000, 20))
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
-    with pytest.raises(FloatingPointError, match="probe: .*nan.* at step"):
-        loop.train("probe", tmp_path, state, lambda _: {"loss": layer.weight.sum() * torch.nan}, 1e-3, minutes=60)
+    with pytest.raises(FloatingPointError, match="probe: .*nan.* by step"):
+        loop.train("probe", tmp_path, state, lambda _: {"loss": layer.weight.sum() * torch.nan}, 1e-3, minutes=minutes)
     assert not (tmp_path / "probe.pt").exists()
 
 

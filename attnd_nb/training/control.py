@@ -55,16 +55,15 @@ def _outlines(pixels: np.ndarray, sigma: float = 2.0) -> np.ndarray:
     return canny(rgb2gray(pixels), sigma).astype(np.uint8) * 255
 
 
-def draw_edges(run: Path, workers: int | None = None) -> np.ndarray:
-    """The outlines (n, h, w / 8) of all images, eight pixels a byte, drawn on all cores to `run/edges`; what exists is kept."""
+def draw_edges(run: Path) -> None:
+    """Draws the outlines of all images to `run/edges`, eight pixels a byte, on all cores; what exists is kept."""
     (run / "edges").mkdir(exist_ok=True)
     shards = sorted((run / "data").glob("[0-9]*.npz"))
-    files = [run / "edges" / shard.with_suffix(".npy").name for shard in shards]
-    missing = [(shard, file) for shard, file in zip(shards, files) if not file.exists()]
+    jobs = [(shard, run / "edges" / shard.with_suffix(".npy").name) for shard in shards]
+    missing = [job for job in jobs if not job[1].exists()]
     if missing:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        with multiprocessing.get_context("spawn").Pool() as pool:
             list(tqdm(pool.imap(_draw_shard, missing), total=len(missing), desc="edges", unit="shard"))
-    return np.concatenate([np.load(file) for file in files])
 
 
 def _draw_shard(job: tuple[Path, Path]) -> None:
@@ -107,7 +106,7 @@ def run(run: Path, minutes: float, peak: float = 8e-4, batch: int = 16) -> None:
     if join_processes():
         draw_edges(run)
     meet()
-    outlines = draw_edges(run)
+    outlines = np.concatenate([np.load(file) for file in sorted((run / "edges").glob("[0-9]*.npy"))])
     full, _, captions = latents.load(run)
     meta = data.load_meta(run / "data")
     scenes = np.array([index for index, about in enumerate(meta[: len(full)]) if about["kind"] in ("portrait", "scene")])

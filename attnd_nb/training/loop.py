@@ -50,8 +50,8 @@ def processes() -> int:
 def share(batch: int) -> int:
     """How many pictures of a CPU's `batch` this process takes: a part of it, or on a GPU eight times as many.
 
-    >>> share(32) in (32, 32 * GPU_BATCH)
-    True
+    >>> share(32) // share(4)
+    8
     """
     return max(1, batch * (GPU_BATCH if device().type == "cuda" else 1) // processes())
 
@@ -155,23 +155,29 @@ def train(name: str, run: Path, state: dict, loss_of, peak: float, minutes: floa
             _log(run / f"{name}.log", step, elapsed, log)
         if first and elapsed - saved > CHECKPOINT_SECONDS:
             saved = elapsed
+            _check(name, step, log)
             _save(path, state, step, elapsed)
         if first and sheet and elapsed - drawn > SHEET_SECONDS:
             drawn = elapsed
             sheet(step)
     if first:
+        _check(name, step, log)
         _save(path, state, step, time.monotonic() - start)
         if sheet:
             sheet(step)
 
 
 def _log(path: Path, step: int, elapsed: float, values: dict) -> None:
-    if not all(map(math.isfinite, map(float, values.values()))):
-        raise FloatingPointError(f"{path.stem}: {values} at step {step}; the checkpoint, of a few minutes ago, is as it was")
+    _check(path.stem, step, values)
     line = f"{step:7d} {elapsed / 60:7.1f} min  " + "  ".join(f"{k} {float(v):.4f}" for k, v in values.items())
     print(line, flush=True)
     with path.open("a") as file:
         file.write(line + "\n")
+
+
+def _check(name: str, step: int, values: dict) -> None:
+    if wrong := {k: float(v) for k, v in values.items() if not math.isfinite(v)}:
+        raise FloatingPointError(f"{name}: {wrong} by step {step}; the last checkpoint is from before, go on from there")
 
 
 def _save(path: Path, state: dict, step: int, elapsed: float) -> None:

@@ -46,7 +46,11 @@ def build(widths=(32, 64, 128, 128), channels: int = vae.LATENT_CHANNELS, text_w
 
 
 class FullPrecisionAttention:
-    """An attention processor whose softmax is float32 also under autocast: on a CPU bf16 attention is slower, backward most."""
+    """An attention processor whose softmax is float32 also under autocast.
+
+    On a CPU bf16 attention is slower, backward most. On a GPU it was there when training on from trained weights gave no
+    numbers, for a reason that was not found; from new weights it went well.
+    """
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
@@ -86,6 +90,7 @@ def batch_of(full, half, ids, empty, coarse: bool, generator, pool=None) -> tupl
 
     A coarse batch holds 32 latents of 16x16, whole pictures at half size or parts of whole ones by the toss of a coin
     (composition from the first, texture at its own scale from the second); a fine one holds 16 of 32x32.
+    On a GPU they are larger (`loop.share`).
     """
     size = share(32 if coarse else 16)
     pool = torch.arange(len(full)) if pool is None else pool

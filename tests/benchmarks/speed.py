@@ -85,7 +85,7 @@ def measure(verb, side, model, steps, half=False):
     return {"seconds": seconds, "memory": memory, **_losses(pipe, z[..., : z_s.shape[-1]], z_s, z_c)}  # of the first window
 
 
-def new_peak(kind="cpu"):
+def new_peak(kind):
     """Forgets the peak so far, which loading has set; returns MiB in use now, on the card or (Linux) in memory."""
     if kind == "cuda":
         import torch

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from speed import new_peak, process_memory
+from speed import new_peak, peak
 
 from attnd_nb import FAST_SAMPLING, decode, expand, load_pipeline, open_image, to_pil
 from attnd_nb.metrics import copied_share, patch_distance, psnr, seam_strength
@@ -39,10 +39,10 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|")
     for height, width in SIZES:
         options = {"stride": HALF // pipe.vae_scale_factor} if max(height, width) > 256 else {}
-        before, start = new_peak(), time.perf_counter()
+        before, start = new_peak(pipe.device.type), time.perf_counter()
         result = expand(pipe, exemplar, size=(height, width), generator=torch.Generator().manual_seed(0), **options,
                         **FAST_SAMPLING)  # fmt: skip
-        seconds, memory = time.perf_counter() - start, process_memory("VmHWM") - before
+        seconds, memory = time.perf_counter() - start, peak(pipe.device.type) - before
         image, whole = result.images[0], to_pil(decode(pipe, result.latents))[0]
         own_size = None if arguments.texture else picture(scene_of("texture").render((height, width)))
         truth = "" if own_size is None else f"{patch_distance(own_size, exemplar):.4f}"
