@@ -56,9 +56,9 @@ Written by `python -m attnd_nb.training evaluate`.
 - Detail finer than about four pixels is lost by the autoencoder.
 """
 
-PROMPTS = """**Prompts**: share of samples (25 DDIM steps, guidance 7.5) in which a small classifier trained on the world finds
-what the prompt names, in 48 pictures of one thing ("an oil painting of a wooden fish on grass") and of each material alone ("a
-photo of wood"); beside it the same scenes drawn by the world itself, which is all that the classifier can find.
+PROMPTS = """**Prompts**: share of samples (25 DDIM steps) in which a small classifier trained on the world finds what
+the prompt names, in 48 pictures of one thing ("an oil painting of a wooden fish on grass") and of each material alone ("a photo
+of wood"); below, the same scenes drawn by the world itself, which is all that the classifier can find.
 
 | | thing | material | style | material alone |
 |---|---|---|---|---|

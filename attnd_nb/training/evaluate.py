@@ -40,6 +40,7 @@ PHOTO_TEXTURES = ("texture_rust", "texture_seeds", "texture_wood")
 WORLD_PAIRS = (("mosaic", 12), ("oil", 13))
 WORLD_TEXTURES = ("gravel",)
 RATES, INNER = (0.005, 0.015, 0.05), (1, 2, 4)
+GUIDANCE = (5.0, 7.5)  # the last is the verbs' default
 
 
 def run(run: Path, target: Path, photos: Path | None, machine: str) -> None:
@@ -105,15 +106,15 @@ def reconstruction(pipe, photos: Path | None, count: int = 64) -> dict:
 def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
     """Share of samples in which the classifier finds the prompt's thing, material and style; its own accuracy beside it.
 
-    The same scenes are drawn twice: by the model from "an oil painting of a wooden fish on grass", and by the world. So is
-    each material alone ("a photo of wood"): in a style and the shape of a thing the classifier hardly tells one from another.
+    The same scenes are drawn by the model from "an oil painting of a wooden fish on grass", and by the world. So is each
+    material alone ("a photo of wood"): in a style and the shape of a thing the classifier hardly tells one from another.
     """
     scenes = [sample_portrait(HELD_OUT + i) for i in range(count)]
     wanted = {"thing": [s.items[0].thing for s in scenes], "material": [s.items[0].material for s in scenes],
               "style": [s.style.name for s in scenes]}  # fmt: skip
-    drawn = drawn_twice(pipe, scenes, run / "sheet_prompts.png")
+    drawn = all_drawn(pipe, scenes, run / "sheet_prompts.png")
     plain = [Scene((), name, HELD_OUT + i, Style("photo", HELD_OUT + i)) for i, name in enumerate(MATERIALS)]
-    alone = drawn_twice(pipe, plain, run / "sheet_materials.png")
+    alone = all_drawn(pipe, plain, run / "sheet_materials.png")
     return {
         name: {kind: found_share(judge, drawn[name], kind, names) for kind, names in wanted.items()}
         | {"material alone": found_share(judge, alone[name], "material", list(MATERIALS))}
@@ -121,17 +122,19 @@ def prompts(pipe, judge, run: Path, count: int = 48) -> dict:
     }
 
 
-def drawn_twice(pipe, scenes: list[Scene], sheet: Path) -> dict:
-    """Pictures of the scenes, "sampled" by the model from their captions and "rendered" by the world; a sheet of 32 samples."""
+def all_drawn(pipe, scenes: list[Scene], sheet: Path) -> dict:
+    """Pictures of the scenes: by the model from their captions, at each guidance, and by the world; a sheet of 32 samples."""
     from tqdm.auto import tqdm
 
     texts = [full_caption(scene) for scene in scenes]
     pipe.set_progress_bar_config(disable=True)
-    drawn = []
-    for i in tqdm(range(0, len(texts), 8), desc=sheet.stem):
-        drawn += pipe(texts[i : i + 8], num_inference_steps=25, generator=seeded()).images
-    contact_sheet([list(zip(texts[i : i + 8], drawn[i : i + 8])) for i in range(0, 32, 8)], path=sheet, tile=192)
-    return {"sampled": drawn, "rendered": [picture(scene.render()) for scene in scenes]}
+    drawn = {}
+    for scale in GUIDANCE:
+        images = drawn[f"guidance {scale:g}"] = []
+        for i in tqdm(range(0, len(texts), 8), desc=f"{sheet.stem}, guidance {scale:g}"):
+            images += pipe(texts[i : i + 8], guidance_scale=scale, num_inference_steps=25, generator=seeded()).images
+    contact_sheet([list(zip(texts[i : i + 8], images[i : i + 8])) for i in range(0, 32, 8)], path=sheet, tile=192)
+    return drawn | {"rendered": [picture(scene.render()) for scene in scenes]}
 
 
 def found_share(judge, images: list[Image.Image], kind: str, wanted: list[str]) -> float:

@@ -35,8 +35,8 @@ def build_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def build(widths=(32, 64, 128, 128), channels: int = vae.LATENT_CHANNELS, text_width: int = 128) -> UNet2DConditionModel:
-    """SD 1.5's layout at a tenth of its widths: four levels, two layers a block, sixteen self-attention layers."""
+def build(widths=(32, 64, 192, 192), channels: int = vae.LATENT_CHANNELS, text_width: int = 128) -> UNet2DConditionModel:
+    """SD 1.5's layout at a tenth to a seventh of its widths: four levels, two layers a block, sixteen self-attention layers."""
     unet = UNet2DConditionModel(
         sample_size=32, in_channels=channels, out_channels=channels, block_out_channels=widths, layers_per_block=2,
         cross_attention_dim=text_width, attention_head_dim=tuple(w // 32 for w in widths), norm_num_groups=8,

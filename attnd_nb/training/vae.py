@@ -20,6 +20,7 @@ from .loop import device, mixed_precision, share, train
 
 LATENT_CHANNELS = 16  # as SD 3: eight hold 23 dB of a photograph at this size, sixteen 25
 SCALED = 0.25  # what the averaged latents' pictures count beside the whole ones
+NOISE = 0.1  # at most, of the latents' deviation, when the decoder learns alone
 CONSTANT = 2.0  # a constant feature this large beside a colour makes a group norm and a SiLU nearly linear for the colour
 
 
@@ -119,6 +120,18 @@ def _cut(images: np.ndarray, count: int, size: int, rng: np.random.Generator) ->
     return out
 
 
+def with_noise(latents: torch.Tensor) -> torch.Tensor:
+    """Latents (n, c, h, w) with noise of up to `NOISE` of their deviation, of another strength for each picture.
+
+    >>> latents = 3 * torch.randn(64, 4, 8, 8)
+    >>> strength = (with_noise(latents) - latents).std(dim=(1, 2, 3)) / 3
+    >>> bool(strength.min() < 0.2 * NOISE < 0.8 * NOISE < strength.max() < 1.2 * NOISE)
+    True
+    """
+    strength = NOISE * latents.std() * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+    return latents + strength * torch.randn_like(latents)
+
+
 def run(
     run: Path, minutes: float, batch: int = 16, peak: float = 1e-3, kl_weight: float = 1e-4, begin: Path | None = None
 ) -> None:
@@ -129,6 +142,8 @@ def run(
 
     Once the latents stage has run, the encoder stays as it is, for the UNet has learned its latents: the decoder alone goes on,
     on large crops (group norms see the whole crop: what was learned on 64 px loses .7 dB on whole pictures) and in small steps.
+    It is given latents with noise of up to `NOISE` of their deviation: optimised and sampled latents are never clean, and a
+    decoder that knows clean ones only draws their errors as needles.
     """
     images, _, _ = data.load(run / "data")
     vae = build()
@@ -147,6 +162,8 @@ def run(
         with mixed_precision():
             posterior = vae.encode(x).latent_dist
             z = posterior.sample()
+            if fixed:
+                z = with_noise(z)
             output, small = vae.decode(z).sample, vae.decode(F.avg_pool2d(z, 2)).sample
         kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
         fit = reconstruction_loss(output.float(), x)
