@@ -190,7 +190,7 @@ def test_a_small_controlnet_is_trained_and_exported(tmp_path, monkeypatch):
     untrained, copied = control.build(denoiser), denoiser.unet.state_dict()
     shared = {name: weight for name, weight in untrained.state_dict().items() if not name.startswith("controlnet_")}
     assert shared and all(torch.equal(weight, copied[name]) for name, weight in shared.items())
-    assert sum(file.stat().st_size for file in (tmp_path / "control").iterdir()) < 12e6
+    assert sum(file.stat().st_size for file in (tmp_path / "control").iterdir()) < 9e6
     assert control.edges(picture(1)).size == (64, 64)
 
 
