@@ -1,6 +1,6 @@
 """A row of pictures and a figure for each thing that the verbs do: the README's table of verbs.
 
-    python tests/benchmarks/verbs.py                       # the pictures in data/images
+    python tests/benchmarks/verbs.py                       # the pictures in data/images, and materials
     python tests/benchmarks/verbs.py --photos some/folder  # your own: content_*, two style_* and two texture_* files or more
     python tests/benchmarks/verbs.py --only masks wide     # some of the rows
 
@@ -65,11 +65,11 @@ def main():
 def of_the_world():
     """With ground truth: the content in the style, and a mountain under the moon in the style, drawn flat for the layout."""
     bark, gravel = (picture(Scene((), name, 5, Style("photo", 5)).render((SIDE, SIDE))) for name in ("bark", "gravel"))
-    texture, painted = sample("texture"), scene_of("style")
+    painted = scene_of("style")
     items = (Item("mountain", "clouds", 110, 170, 200, 0.0, 2, (0.5, 0.3, 0.5)),
              Item("moon", "marble", 200, 60, 80, 0.0, 4, (0.9, 0.9, 0.8)))
     scene = Scene(items, painted.ground, painted.seed, painted.style, painted.tone)
-    return SimpleNamespace(content=sample("content"), style=sample("style"), second=texture, texture=texture,
+    return SimpleNamespace(content=sample("content"), style=sample("style"), second=sample("texture"), texture=gravel,
                            materials=(bark, gravel), truth=picture(scene_of("content").with_style(painted.style).render()),
                            layout=picture(scene.with_style(Style("flat", 1)).render()), layout_truth=picture(scene.render()))
 
