@@ -20,7 +20,7 @@ from .layers import select_layers
 from .models import check_pipeline
 from .result import Run, progress_bar
 from .sampling import Denoiser, draw_noise, noise_to
-from .tiling import Windows, decode_tiled, native_side, wrapped_axes
+from .tiling import Windows, circular_padding, decode_tiled, native_side
 from .weights import value_at
 
 
@@ -35,10 +35,10 @@ def expand(pipe, style, size=None, prompt="", negative_prompt=None, content=None
     last row and column clamped, so that every cell is seen. Time grows with their number, memory with
     `views_per_batch`, how many the model sees at once (by default 8, and 2 of SDXL's, which are four times as
     large). `inner_steps`: by default the released code's (the paper: 3). `seamless`: with "x" the left edge
-    continues the right one, with "y" the upper the lower, or "both". Windows then run across the edges, from
-    another place in each pass, so that no border of theirs stays where it is. They begin every half of the
-    model's side where one would hold the whole circle; one alone (`stride` of that side) takes half of the time
-    and closes about as well (tests/benchmarks/seams.py).
+    continues the right one, with "y" the upper the lower, or "both". Where one window holds the whole
+    circle, the UNet's convolutions then see, beyond each edge, what lies inside the other one. Where the
+    picture is larger, windows run across the edges, from another place in each pass, so that no border of
+    theirs stays where it is (tests/benchmarks/seams.py).
 
     `content`: a picture whose structure is held with `content_weight`. Without `size` the result is as large as
     it, or as `target_mask`; beside `size` they are brought to it, if they have its aspect. Masks, prompts,
@@ -159,7 +159,8 @@ class Sweep:
             self.bar.update(len(rows))
             return answer
         shift = self.windows.random_shift(self.run.generator)
-        return self.windows.mean(counted, *tensors, batch=self.batch, shift=shift)
+        with circular_padding(self.denoiser.pipe.unet, self.windows.closed):
+            return self.windows.mean(counted, *tensors, batch=self.batch, shift=shift)
 
 
 def _averaged(losses):
@@ -183,13 +184,11 @@ class WideRun(Run):
 
 def _windows(pipe, size, stride, seamless):
     """Windows over the latent of a picture of `size` pixels."""
-    side, factor, wraps = native_side(pipe), pipe.vae_scale_factor, wrapped_axes(seamless)
+    side, factor = native_side(pipe), pipe.vae_scale_factor
     cells = [length // factor for length in size]
     if stride is not None:
         check_count(1, stride=stride)
-        if not any(wraps) and max(cells) <= side:
+        if max(cells) <= side:
             raise ValueError(f"stride={stride} has no effect: one window, {side * factor} pixels a side, "
                              f"holds all of {size[0]} x {size[1]}; leave it out")
-    else:
-        stride = tuple(max(1, side // 2 if wrap and length <= side else side // 4) for length, wrap in zip(cells, wraps))
-    return Windows(cells, side, stride, seamless)
+    return Windows(cells, side, stride or max(1, side // 4), seamless)

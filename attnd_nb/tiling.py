@@ -57,22 +57,27 @@ def window_starts(length, window, stride, wrap=False):
 
 
 class Windows:
-    """Windows that cover latents of `size`, and their weighted mean. `stride`: one, or (down, across).
+    """Windows that cover latents of `size`, and their weighted mean.
 
     A window counts most at its centre and least at its border (a tent), where it sees least of what is
-    around. With equal weights the mean would jump wherever a window ends.
+    around. With equal weights the mean would jump wherever a window ends. An axis that wraps and is no
+    longer than a window is one window's, and `closed`: convolutions are to pad it with its own other side
+    (`circular_padding`), and then it has no border at all.
 
     >>> windows = Windows((32, 96), window=32, stride=16)
     >>> len(windows), windows.shape, windows.coverage()[0, ::16].tolist()
     (5, (32, 32), [1, 2, 2, 2, 2, 1])
+    >>> Windows((32, 96), window=32, stride=16, seamless="both").closed
+    'y'
     """
 
     def __init__(self, size, window, stride, seamless=False):
         self.size, self.wrap = tuple(size), wrapped_axes(seamless)
         self.shape = tuple(min(window, length) for length in self.size)
-        strides = stride if isinstance(stride, tuple) else (stride, stride)
-        starts = [window_starts(length, window, min(step, length), wrap)
-                  for length, step, wrap in zip(self.size, strides, self.wrap)]
+        closed = tuple(wrap and length <= window for wrap, length in zip(self.wrap, self.size))
+        self.closed = next(name for name, axes in SEAMLESS.items() if axes == closed)
+        starts = [[0] if whole else window_starts(length, window, min(stride, length), wrap)
+                  for length, wrap, whole in zip(self.size, self.wrap, closed)]
         self.corners = list(itertools.product(*starts))
         self.weight = _tent(self.shape[0])[:, None] * _tent(self.shape[1])
         self.total = self._sum(self.weight)
@@ -95,9 +100,9 @@ class Windows:
         return self.weight / self.total[self.cells(corner)]
 
     def random_shift(self, generator):
-        """How far to turn the circle before windows are cut: (rows, columns), 0 on an axis with ends."""
-        return tuple(int(torch.randint(length, (), generator=generator)) if wrap else 0
-                     for length, wrap in zip(self.size, self.wrap))
+        """How far to turn the circle before windows are cut: (rows, columns), 0 where they have ends or no border."""
+        return tuple(int(torch.randint(length, (), generator=generator)) if wrap and not whole else 0
+                     for length, wrap, whole in zip(self.size, self.wrap, wrapped_axes(self.closed)))
 
     def mean(self, function, *tensors, batch=8, shift=(0, 0)):
         """The weighted mean over all windows of what `function` makes of them, `batch` crops at a time.

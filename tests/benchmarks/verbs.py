@@ -64,13 +64,13 @@ def main():
 
 def of_the_world():
     """With ground truth: the content in the style, and a mountain under the moon in the style, drawn flat for the layout."""
-    bark, texture = picture(Scene((), "bark", 5, Style("photo", 5)).render((SIDE, SIDE))), sample("texture")
+    texture, gravel = sample("texture"), picture(Scene((), "gravel", 5, Style("photo", 5)).render((SIDE, SIDE)))
     painted = scene_of("style")
     items = (Item("mountain", "clouds", 110, 170, 200, 0.0, 2, (0.5, 0.3, 0.5)),
              Item("moon", "marble", 200, 60, 80, 0.0, 4, (0.9, 0.9, 0.8)))
     scene = Scene(items, painted.ground, painted.seed, painted.style, painted.tone)
     return SimpleNamespace(content=sample("content"), style=sample("style"), second=texture, texture=texture,
-                           materials=(bark, texture), truth=picture(scene_of("content").with_style(painted.style).render()),
+                           materials=(texture, gravel), truth=picture(scene_of("content").with_style(painted.style).render()),
                            layout=picture(scene.with_style(Style("flat", 1)).render()), layout_truth=picture(scene.render()))
 
 
