@@ -84,8 +84,7 @@ def _accept(cell):
     ("report('loss', x, expected=0.7, within=0.1)", 'loss: 0.7 (±0.1)\\n')
     """
     for match in _moved(cell):
-        digits = 2 if abs(float(match["seen"])) < 10 else 3
-        seen = f"{float(match['seen']):.{digits}g}"
+        seen = _rounded(float(match["seen"]), float(match["within"]))
         call = re.search(rf"report\([^\n]*{re.escape(match['label'].strip())}[\s\S]*?expected=([-\d.e]+)", cell.source)
         if call is None or float(call[1]) != float(match["old"]):
             raise ValueError(f"no call report({match['label']!r}, ..., expected={match['old']}, ...) in the cell:\n{cell.source}")
@@ -93,6 +92,16 @@ def _accept(cell):
         for output in cell.outputs:
             if output.output_type == "stream":
                 output.text = output.text.replace(match[0], f"{match['label']}: {float(seen):g} (±{match['within']})")
+
+
+def _rounded(number, within):
+    """The number in two digits, or in three where rounding to two would use up more than a tenth of its tolerance.
+
+    >>> _rounded(1.15, within=0.5), _rounded(1.15, within=0.05)
+    ('1.1', '1.15')
+    """
+    short = f"{number:.2g}"
+    return short if abs(float(short) - number) <= within / 10 else f"{number:.3g}"
 
 
 def _attach_top(notebook, path):
