@@ -4,8 +4,8 @@
     python tests/benchmarks/seams.py --photos FOLDER     # texture_* files of the folder as well
 
 Seam strength: the step from the last column (row) round to the first over the mean step inside, so 1 is no seam; its mean over
-seeds, and its largest. A window that is turned has a border all the same, which ends somewhere inside the picture: so the last
-column but two is the largest step between any two columns (rows) over the median one.
+seeds, and its largest. A window that is turned has a border all the same, which ends up somewhere inside the picture: so
+"anywhere" is the largest step between any two columns or rows, over the median one.
 """
 
 import argparse
